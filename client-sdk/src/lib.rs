@@ -1,0 +1,1 @@
+//! Client for end-to-end encrypted, verifiable groups.

@@ -1,0 +1,1 @@
+//! HTTP paths, data transfer objects, error codes and problem documents.

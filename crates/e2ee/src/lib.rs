@@ -1,0 +1,1 @@
+//! Key schedule, sealing and opening of frames, invites: client only.

@@ -1,0 +1,1 @@
+//! Frame log on an embedded engine: group commit, recovery, snapshots.

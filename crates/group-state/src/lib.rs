@@ -1,0 +1,1 @@
+//! The event-sourced fold over a group's frames, shared by node and client.

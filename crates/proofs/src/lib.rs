@@ -1,0 +1,1 @@
+//! Branch-update statements, circuit versions, verifier; prover behind a feature.

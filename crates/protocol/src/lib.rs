@@ -1,0 +1,1 @@
+//! Bytes of the protocol: ids, frames, digests, signatures, canonical encoding.

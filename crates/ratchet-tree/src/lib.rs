@@ -1,0 +1,1 @@
+//! The key tree: placement, branch changes, marks, healing, structural hash.

@@ -1,0 +1,1 @@
+//! What every service repeats: configuration, logs, metrics, shutdown, clock.

@@ -1,0 +1,1 @@
+//! The node: verifies, appends and pushes the frames of private groups.

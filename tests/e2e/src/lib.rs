@@ -1,0 +1,1 @@
+//! Whole-system stories: one file per story.
