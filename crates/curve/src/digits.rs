@@ -11,8 +11,9 @@
 //! - **odd**: every factor 1 ± 2^83 ± 2^166 is odd, so the term j = 0 is odd and all others are even; k is never zero.
 //! - **no wrap-around**: |k| < 2^249 + 2^167 while the group order exceeds 2^250, so distinct integers in this range
 //!   are distinct scalars.
-//! - **injective**: Σ σ(s_j)·2^j runs over the odd integers below 2^83 in absolute value, each once; the same holds for
-//!   the sums with σ(s_j)σ(m_j) and σ(s_j)σ(m′_j), and the three are the base-2^83 signed digits of k − 2^84.
+//! - **injective**: k − 2^84 = A + 2^83·B + 2^166·C with odd A, B, C below 2^83 in absolute value. A is fixed by the
+//!   residue modulo 2^84 (two odd candidates differ by 2^83, and only one leaves B odd), then B, then C alike; and 83
+//!   signs name each odd integer below 2^83 exactly once.
 //!
 //! The constant 2^84 is what an accumulator starts from: 2·S doubled 83 times for a variable base S, and 2^84·G for the
 //! fixed base. Horner's rule then needs 83 steps of "double and add one of eight points", where the eight points are
@@ -57,7 +58,6 @@ impl Digit {
     }
 
     /// The point this digit selects from a table.
-    #[must_use]
     pub fn select(self, table: &[EdwardsProjective; 4]) -> EdwardsProjective {
         let [a, b, c, d] = table;
         let point = match self.index & 3 {
@@ -92,7 +92,6 @@ impl DigitTable {
     }
 
     /// The four points, indexed as [`Digit::index`].
-    #[must_use]
     pub const fn points(&self) -> &[EdwardsProjective; 4] {
         &self.points
     }
@@ -100,7 +99,6 @@ impl DigitTable {
     /// k·S by the same walk the circuit makes: start at 2·S, 83 times double and add.
     ///
     /// The sequence of group operations does not depend on the bits.
-    #[must_use]
     pub fn multiply(&self, bits: &impl Fn(usize) -> bool) -> EdwardsProjective {
         let mut accumulator = self.doubled_base();
         for j in (0..STEPS).rev() {
@@ -111,7 +109,6 @@ impl DigitTable {
     }
 
     /// 2·S, recovered as the sum of the two entries that differ in every sign.
-    #[must_use]
     pub fn doubled_base(&self) -> EdwardsProjective {
         let [all_minus, .., all_plus] = self.points;
         all_plus + all_minus
@@ -153,19 +150,16 @@ impl GeneratorWindows {
     }
 
     /// 2^84·G, where the walk starts.
-    #[must_use]
     pub const fn start(&self) -> &EdwardsAffine {
         &self.start
     }
 
     /// One window per step, [`STEPS`] of them, the least significant first.
-    #[must_use]
     pub fn windows(&self) -> &[[EdwardsAffine; 4]] {
         &self.windows
     }
 
     /// k·G: 83 mixed additions, the same for all bits.
-    #[must_use]
     pub fn multiply(&self, bits: &impl Fn(usize) -> bool) -> EdwardsProjective {
         let mut accumulator = self.start.into_group();
         for (j, [a, b, c, d]) in self.windows.iter().enumerate().rev() {

@@ -81,7 +81,6 @@ impl Point {
     }
 
     /// The affine twisted Edwards coordinates.
-    #[must_use]
     pub const fn as_affine(&self) -> &EdwardsAffine {
         &self.affine
     }
