@@ -163,7 +163,7 @@ pub enum OwnChange {
 pub struct Heal {
     /// Who chooses the vacant leaves' secrets.
     pub doer: Slot,
-    /// Leaves to mark first; present exactly in RemoveMembers or a Heal that also marks.
+    /// Leaves to mark first; present exactly in RemoveMembers.
     pub marks: Option<Marks>,
     /// The doer's own leaf.
     pub own: OwnChange,
@@ -369,9 +369,8 @@ impl Heal {
         };
         let own_changes = usize::from(own != OwnChange::None);
         let changes = wire.changes.len() + own_changes;
-        // A heal re-keys at least one dirty leaf; a removal may leave all of that to others, or need none of it.
-        let least = usize::from(!marks_needed);
-        if wire.marks.is_some() != marks_needed || wire.changes.len() < least || changes > MAX_CHANGES {
+        // One change may be the doer's own: by normalisation it can empty a dirty neighbour without a further one.
+        if wire.marks.is_some() != marks_needed || changes == 0 || changes > MAX_CHANGES {
             return Err(Refusal::WrongStructure);
         }
         let own_slot = match &own {

@@ -261,8 +261,14 @@ mod tests {
     #[test]
     fn golden() {
         let th = frame_hash(b"head", &sealed_hash(b"sealed"));
-        assert_eq!(th.to_string(), "GOLDEN_TH");
-        assert_eq!(log_hash(&LogHash::new([0; 32]), Seq::new(7), &th).to_string(), "GOLDEN_LOG");
-        assert_eq!(op_digest(b"head").to_string(), "GOLDEN_OP");
+        assert_eq!(th.to_string(), "54930185c676eed1ac5495b0be0f32c54203f75ba0bb81d0fb7ecc736187b377");
+        assert_eq!(
+            log_hash(&LogHash::new([0; 32]), Seq::new(7), &th).to_string(),
+            "5952364a4b198560cf1f7a3d747a80ac56b85942cee951ac0e7754228a38bb8a"
+        );
+        assert_eq!(
+            op_digest(b"head").to_string(),
+            "90f5da1bd581825243023162f863e373daa2d5f5013c8118670206a9b4905834"
+        );
     }
 }

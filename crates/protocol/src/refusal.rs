@@ -111,6 +111,8 @@ refusals! {
     TicketExists => "ticket_exists", Never, "the ticket is already open";
     /// An invite that is not overdue yet.
     NotOverdue => "not_overdue", Later, "the invite is not overdue yet";
+    /// A first update after the invite has lapsed.
+    InviteExpired => "invite_expired", Never, "the invite has lapsed";
     /// An expiry in the past or farther ahead than allowed.
     BadExpiry => "bad_expiry", Never, "the expiry is in the past or too far ahead";
     /// A policy outside its bounds.
