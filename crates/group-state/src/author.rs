@@ -6,15 +6,17 @@
 use curve::{Point, TreeSecret};
 use proofs::Statement;
 use protocol::{
-    Epoch, Frame, FrameDigest, FrameId, GroupId, Head, Refusal, Slot, Suite, TreeHash, UnixSeconds, VerifyingKey,
+    Epoch, Frame, FrameDigest, FrameId, GroupId, Head, Refusal, Slot, Suite, TreeHash, UnixSeconds,
+    VerifyingKey,
     body::{
-        AddMembers, Added, Body, Change, DoerMarks, Heal, Init, Join, Marks, OwnChange, Policy, Rejoin, UpdateKey,
+        AddMembers, Added, Body, Change, DoerMarks, Heal, Init, Join, Marks, OwnChange, Policy, Rejoin,
+        UpdateKey,
     },
     digest,
     head::Place,
     limits::MAX_CHANGES,
 };
-use ratchet_tree::{NewLeaf, Target, Tree};
+use ratchet_tree::{Capacity, NewLeaf, Target, Tree};
 
 use crate::GroupState;
 
@@ -35,8 +37,7 @@ impl Witness {
     /// # Errors
     /// [`Refusal::GroupFull`] when the branch is longer than the largest circuit.
     pub fn statement(&self, digest: &FrameDigest) -> Result<Statement, Refusal> {
-        Statement::new(*digest.as_bytes(), self.keys.clone(), self.siblings.clone())
-            .map_err(|_| Refusal::GroupFull)
+        Statement::new(*digest, self.keys.clone(), self.siblings.clone()).map_err(|_| Refusal::GroupFull)
     }
 }
 
@@ -129,7 +130,7 @@ pub struct Author<'a> {
     state: &'a GroupState,
     at: UnixSeconds,
     frame_id: FrameId,
-    max_capacity: u32,
+    max_capacity: Capacity,
     tree: Tree,
     epoch: Epoch,
     witnesses: Vec<Witness>,
@@ -146,14 +147,22 @@ impl<'a> Author<'a> {
         state: &'a GroupState,
         at: UnixSeconds,
         frame_id: FrameId,
-        max_capacity: u32,
+        max_capacity: Capacity,
     ) -> Result<Self, Refusal> {
         if state.is_closed() {
             return Err(Refusal::GroupClosed);
         }
         let epoch = state.epoch().next().ok_or(Refusal::Malformed)?;
         let at = at.max(state.at());
-        Ok(Self { state, at, frame_id, max_capacity, tree: state.tree().clone(), epoch, witnesses: Vec::new() })
+        Ok(Self {
+            state,
+            at,
+            frame_id,
+            max_capacity,
+            tree: state.tree().clone(),
+            epoch,
+            witnesses: Vec::new(),
+        })
     }
 
     /// The operation's time.
@@ -166,8 +175,9 @@ impl<'a> Author<'a> {
         let prepared = self.tree.prepare(target, self.max_capacity)?;
         let slot = prepared.slot();
         let siblings = prepared.siblings().to_vec();
-        let keys = prepared.author(&secret).keys;
-        self.tree = prepared.finish(leaf, &keys, self.epoch)?;
+        let branch = prepared.author(&secret).keys;
+        self.tree = prepared.finish(leaf, &branch)?;
+        let keys = branch.into_vec();
         self.witnesses.push(Witness { keys: keys.clone(), siblings, secret });
         Ok(Change { slot, keys })
     }
@@ -177,11 +187,8 @@ impl<'a> Author<'a> {
     }
 
     fn finish(self, body: Body) -> Authored {
-        let place = Place::Operation {
-            base: self.state.ctx(),
-            at: self.at,
-            tree_hash_after: self.tree.hash(),
-        };
+        let place =
+            Place::Operation { base: self.state.ctx(), at: self.at, tree_hash_after: self.tree.hash() };
         let head = Head {
             suite: self.state.suite(),
             group: self.state.group(),
@@ -201,7 +208,7 @@ impl<'a> Author<'a> {
         let mut added = Vec::with_capacity(invitees.len());
         for invitee in invitees {
             let (sig, expires) = (invitee.sig, invitee.expires);
-            let leaf = NewLeaf::Added { sig, expires, keyed_by };
+            let leaf = NewLeaf::Added { sig, expires, keyed_by, since: self.epoch };
             let change = self.branch(Target::Place, leaf, invitee.secret)?;
             added.push(Added { change, sig, expires });
         }
@@ -218,7 +225,8 @@ impl<'a> Author<'a> {
         secret: TreeSecret,
         new_sig: Option<VerifyingKey>,
     ) -> Result<Authored, Refusal> {
-        let change = self.branch(Target::Existing(slot), NewLeaf::Updated { sig: new_sig }, secret)?;
+        let leaf = NewLeaf::Updated { sig: new_sig, since: self.epoch };
+        let change = self.branch(Target::Existing(slot), leaf, secret)?;
         Ok(self.finish(Body::UpdateKey(UpdateKey { change, new_sig })))
     }
 
@@ -233,7 +241,7 @@ impl<'a> Author<'a> {
         sig: VerifyingKey,
         external: Point,
     ) -> Result<Authored, Refusal> {
-        let change = self.branch(Target::Place, NewLeaf::Joined { sig }, secret)?;
+        let change = self.branch(Target::Place, NewLeaf::Joined { sig, since: self.epoch }, secret)?;
         Ok(self.finish(Body::Join(Join { ticket, change, sig, external })))
     }
 
@@ -242,7 +250,7 @@ impl<'a> Author<'a> {
     /// # Errors
     /// [`Refusal`] as the fold would refuse it.
     pub fn rejoin(mut self, slot: Slot, secret: TreeSecret, external: Point) -> Result<Authored, Refusal> {
-        let change = self.branch(Target::Existing(slot), NewLeaf::Rejoined, secret)?;
+        let change = self.branch(Target::Existing(slot), NewLeaf::Rejoined { since: self.epoch }, secret)?;
         Ok(self.finish(Body::Rejoin(Rejoin { change, external })))
     }
 
@@ -300,11 +308,13 @@ impl<'a> Author<'a> {
         let own = match own {
             Own::Keep => OwnChange::None,
             Own::Update(secret, new_sig) => {
-                let change = self.branch(Target::Existing(doer), NewLeaf::Updated { sig: new_sig }, secret)?;
+                let leaf = NewLeaf::Updated { sig: new_sig, since: self.epoch };
+                let change = self.branch(Target::Existing(doer), leaf, secret)?;
                 OwnChange::Update(UpdateKey { change, new_sig })
             }
             Own::Rejoin(secret, external) => {
-                let change = self.branch(Target::Existing(doer), NewLeaf::Rejoined, secret)?;
+                let change =
+                    self.branch(Target::Existing(doer), NewLeaf::Rejoined { since: self.epoch }, secret)?;
                 OwnChange::Rejoin(Rejoin { change, external })
             }
         };

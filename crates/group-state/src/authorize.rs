@@ -42,7 +42,9 @@ fn demand(body: &Body, issuer_revokes: bool) -> Demand {
         Body::UpdateKey(b) => Demand { leaf: true, new_leaf: b.new_sig.is_some(), ..none },
         Body::RevokeTicket(_) => Demand { leaf: true, owner: !issuer_revokes, ..none },
         Body::Join(_) => Demand { ticket: true, new_leaf: true, ..none },
-        Body::Rejoin(_) | Body::Leave(_) | Body::Expire(_) | Body::MarkOwn(_) => Demand { leaf: true, ..none },
+        Body::Rejoin(_) | Body::Leave(_) | Body::Expire(_) | Body::MarkOwn(_) => {
+            Demand { leaf: true, ..none }
+        }
         Body::MarkRemoved(_) | Body::SetPolicy(_) | Body::SetAdmins(_) | Body::Close => {
             Demand { owner: true, ..none }
         }

@@ -14,7 +14,7 @@ use ratchet_tree::Tree;
 
 use crate::{
     Effects, GroupState, Proposed, authorize,
-    operations::{Draft, statement},
+    operations::{Draft, max_capacity, statement},
 };
 
 impl GroupState {
@@ -114,7 +114,12 @@ impl GroupState {
         Ok(Proposed { next, effects: Effects::default(), statements: Vec::new() })
     }
 
-    fn apply_operation(&self, frame: &Frame, at: UnixSeconds, keys: &VerifyingKeys) -> Result<Proposed, Refusal> {
+    fn apply_operation(
+        &self,
+        frame: &Frame,
+        at: UnixSeconds,
+        keys: &VerifyingKeys,
+    ) -> Result<Proposed, Refusal> {
         let body = &frame.head().body;
         if !self.is_clean() && !allowed_while_dirty(body.kind()) {
             return Err(Refusal::HealFirst);
@@ -149,7 +154,11 @@ pub(crate) fn check_policy(policy: &Policy, keys: &VerifyingKeys) -> Result<(), 
     }
     let members = policy.max_members;
     let ttl = policy.invite_ttl;
-    if members == 0 || members > keys.max_capacity() || ttl == 0 || ttl > protocol::limits::MAX_INVITE_TTL {
+    if members == 0
+        || members > max_capacity(keys).get()
+        || ttl == 0
+        || ttl > protocol::limits::MAX_INVITE_TTL
+    {
         return Err(Refusal::BadPolicy);
     }
     Ok(())

@@ -4,13 +4,16 @@ use curve::Point;
 use proofs::{Proof, Statement, VerifyingKeys};
 use protocol::{
     Epoch, Frame, FrameDigest, LeafId, Refusal, Slot, UnixSeconds,
-    body::{AddMembers, Body, Change, DoerMarks, Heal, IssueTicket, Join, Marks, OwnChange, Rejoin, Ticket, UpdateKey},
+    body::{
+        AddMembers, Body, Change, DoerMarks, Heal, IssueTicket, Join, Marks, OwnChange, Rejoin, Ticket,
+        UpdateKey,
+    },
     digest,
     frame::ProofBytes,
     head::Place,
     limits::{MAX_INVITES_PER_DOER, MAX_TICKET_USES, MAX_TICKETS},
 };
-use ratchet_tree::{Marked, NewLeaf, Status, Target, Tree};
+use ratchet_tree::{BranchKeys, Capacity, Marked, NewLeaf, Status, Target, Tree};
 
 use crate::{
     Effects, GroupState, Proposed, Removed,
@@ -26,9 +29,14 @@ pub(crate) fn statement(
 ) -> Result<(Statement, Proof), Refusal> {
     let proof = proof.ok_or(Refusal::WrongStructure)?;
     let proof = Proof::from_bytes(proof).map_err(|_| Refusal::BadProof)?;
-    let statement = Statement::new(*digest.as_bytes(), keys.to_vec(), siblings.to_vec())
-        .map_err(|_| Refusal::GroupFull)?;
+    let statement =
+        Statement::new(*digest, keys.to_vec(), siblings.to_vec()).map_err(|_| Refusal::GroupFull)?;
     Ok((statement, proof))
+}
+
+/// Slots under the largest circuit: one of its levels is the signing key's.
+pub(crate) fn max_capacity(keys: &VerifyingKeys) -> Capacity {
+    u8::try_from(keys.max_dh_levels()).ok().and_then(Capacity::from_depth).unwrap_or(Capacity::ONE)
 }
 
 /// A state in the making: a cheap copy that only [`Draft::finish`] lets out.
@@ -144,7 +152,7 @@ impl<'a> Draft<'a> {
 
     /// One branch change: target, normalisation, keys, statement.
     fn branch(&mut self, target: Target, change: &Change, leaf: NewLeaf) -> Result<(), Refusal> {
-        let prepared = self.next.tree.prepare(target, self.keys.max_capacity())?;
+        let prepared = self.next.tree.prepare(target, max_capacity(self.keys))?;
         if prepared.slot() != change.slot {
             return Err(Refusal::WrongSlot);
         }
@@ -153,7 +161,7 @@ impl<'a> Draft<'a> {
         }
         let proof = self.proofs.next();
         self.statements.push(statement(&self.digest, &change.keys, prepared.siblings(), proof)?);
-        self.next.tree = prepared.finish(leaf, &change.keys, self.epoch)?;
+        self.next.tree = prepared.finish(leaf, &BranchKeys::new(change.keys.clone())?)?;
         Ok(())
     }
 
@@ -174,7 +182,7 @@ impl<'a> Draft<'a> {
                 return Err(Refusal::TooManyInvites);
             }
             let leaf_id = self.next.tree.next_leaf_id();
-            let leaf = NewLeaf::Added { sig: added.sig, expires: added.expires, keyed_by };
+            let leaf = NewLeaf::Added { sig: added.sig, expires: added.expires, keyed_by, since: self.epoch };
             self.branch(Target::Place, &added.change, leaf)?;
             self.effects.added.push((added.change.slot, leaf_id));
         }
@@ -190,13 +198,17 @@ impl<'a> Draft<'a> {
             Status::Invited { expires, .. } if expires < self.next.at => return Err(Refusal::InviteExpired),
             Status::Invited { .. } => self.effects.joined = Some((slot, leaf_id)),
         }
-        self.branch(Target::Existing(slot), &body.change, NewLeaf::Updated { sig: body.new_sig })
+        self.branch(
+            Target::Existing(slot),
+            &body.change,
+            NewLeaf::Updated { sig: body.new_sig, since: self.epoch },
+        )
     }
 
     fn rejoin(&mut self, body: &Rejoin) -> Result<(), Refusal> {
         let slot = body.change.slot;
         self.effects.updated = Some((slot, self.leaf_id(slot)?));
-        self.branch(Target::Existing(slot), &body.change, NewLeaf::Rejoined)
+        self.branch(Target::Existing(slot), &body.change, NewLeaf::Rejoined { since: self.epoch })
     }
 
     fn join(&mut self, body: &Join) -> Result<(), Refusal> {
@@ -208,7 +220,7 @@ impl<'a> Draft<'a> {
             Some(left) => ticket.uses_left = left,
         }
         let leaf_id = self.next.tree.next_leaf_id();
-        self.branch(Target::Place, &body.change, NewLeaf::Joined { sig: body.sig })?;
+        self.branch(Target::Place, &body.change, NewLeaf::Joined { sig: body.sig, since: self.epoch })?;
         self.effects.joined = Some((body.change.slot, leaf_id));
         Ok(())
     }
@@ -264,11 +276,11 @@ impl<'a> Draft<'a> {
 
     fn take_marked(&mut self, (tree, marked): (Tree, Marked)) {
         self.next.tree = tree;
-        self.effects.removed.extend(marked.removed.iter().map(|leaf| Removed {
-            slot: leaf.slot,
-            leaf_id: leaf.leaf_id,
-            sig: leaf.sig,
-            was_active: leaf.was_active,
+        self.effects.removed.extend(marked.named.iter().chain(&marked.revoked).map(|m| Removed {
+            slot: m.slot,
+            leaf_id: m.leaf.leaf_id,
+            sig: m.leaf.sig,
+            was_active: m.leaf.is_active(),
         }));
     }
 

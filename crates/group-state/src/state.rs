@@ -180,6 +180,14 @@ impl GroupState {
         Some(Self { seq, log: digest::log_hash(&self.log, seq, th), ..self.clone() })
     }
 
+    /// The same state at another log position, for a client that stores position and state apart.
+    ///
+    /// ctx does not cover the position, so neither is checked here.
+    #[must_use]
+    pub fn at_position(self, seq: Seq, log: LogHash) -> Self {
+        Self { seq, log, ..self }
+    }
+
     pub(crate) fn compute_ctx(&self) -> Ctx {
         digest::ctx(&CtxFields {
             suite: self.suite,
