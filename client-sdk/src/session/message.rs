@@ -1,0 +1,219 @@
+//! Taking a message from the log.
+
+use e2ee::{
+    content::Content,
+    message::Opened,
+    payload::{Carrier, LogPosition, PayloadContext, SignedPayload},
+};
+use protocol::{Frame, LeafId, Refusal, ServedFrame, head::Place};
+
+use super::{Env, Held, MAX_HELD, Session, SessionError};
+use crate::entry::{Entry, What};
+
+/// An opened message whose every check held.
+struct Read {
+    leaf_id: LeafId,
+    content: Content,
+    seen: LogPosition,
+}
+
+/// Why a message tells nothing.
+enum Unread {
+    /// It stays unreadable, for this reason.
+    For(&'static str),
+    /// Its sender has shown no credential yet.
+    Uncredentialed(LeafId),
+}
+
+impl Session {
+    pub(super) fn process_message(
+        &mut self,
+        served: &ServedFrame,
+        frame: &Frame,
+        env: &mut Env<'_>,
+    ) -> Result<Vec<Entry>, SessionError> {
+        // A stored message that fails its checks is recorded as unreadable; the log goes on.
+        let refused = self.fold.apply(frame, env.keys).and_then(|p| p.verify(env.keys)).err();
+        self.fold = self.fold.pass_over_message(&frame.hash()).ok_or(Refusal::Malformed)?;
+        if let Some(refusal) = refused {
+            return Ok(vec![self.unreadable(served, refusal.code())]);
+        }
+        if let Some(own) = self.take_outgoing(served, frame) {
+            return Ok(own);
+        }
+        match self.open(served, frame, env)? {
+            Ok(read) => self.deliver(served, frame, read, env),
+            Err(Unread::Uncredentialed(leaf_id)) if self.held.len() < MAX_HELD => {
+                let Some(bytes) = frame.encode() else { return Ok(Vec::new()) };
+                let received_at_ms = served.received_at_ms;
+                self.held.push(Held { seq: served.seq, received_at_ms, leaf_id, frame: bytes });
+                Ok(Vec::new())
+            }
+            Err(Unread::Uncredentialed(_)) => Ok(vec![self.unreadable(served, "no_credential")]),
+            Err(Unread::For(reason)) => Ok(vec![self.unreadable(served, reason)]),
+        }
+    }
+
+    fn unreadable(&mut self, served: &ServedFrame, reason: &str) -> Entry {
+        let epoch = self.fold.epoch();
+        self.entry(served, epoch, None, What::Unreadable { reason: reason.to_owned() })
+    }
+
+    /// Our own message comes back: its key is used up, so what it said was kept with it.
+    fn take_outgoing(&mut self, served: &ServedFrame, frame: &Frame) -> Option<Vec<Entry>> {
+        let at = self
+            .outbox
+            .iter()
+            .position(|o| o.frame_id == frame.head().frame_id && o.hash == frame.hash())?;
+        let outgoing = self.outbox.remove(at);
+        let sender = self.person(self.own.leaf_id);
+        let Some(what) = outgoing.what else {
+            self.roster_due = false;
+            return Some(Vec::new());
+        };
+        let Place::Message { epoch } = frame.head().place else { return Some(Vec::new()) };
+        Some(vec![self.entry(served, epoch, Some(sender), what)])
+    }
+
+    /// Opens and checks; the ratchet moves only when AEAD, signature and the sender's place all hold.
+    fn open(
+        &mut self,
+        served: &ServedFrame,
+        frame: &Frame,
+        env: &Env<'_>,
+    ) -> Result<Result<Read, Unread>, SessionError> {
+        let (Place::Message { epoch }, Some(sealed)) = (frame.head().place, frame.sealed()) else {
+            return Ok(Err(Unread::For("pruned")));
+        };
+        let (suite, group) = (self.fold.suite(), self.fold.group());
+        let Some(keys) = self.epochs.iter_mut().find(|e| e.epoch == epoch) else {
+            return Ok(Err(Unread::For("no_keys")));
+        };
+        let frame_id = frame.head().frame_id;
+        let Ok(Opened { slot, generation, payload, pending }) =
+            keys.keys.open(&frame_id, &frame.head_digest(), sealed)
+        else {
+            return Ok(Err(Unread::For("not_opened")));
+        };
+        let Some(leaf_id) = keys.active.get(&slot).copied() else {
+            return Ok(Err(Unread::For("not_active")));
+        };
+        let Some(identity) = self.members.shown(leaf_id) else {
+            return Ok(Err(Unread::Uncredentialed(leaf_id)));
+        };
+        let context = PayloadContext {
+            suite,
+            group,
+            epoch,
+            frame: frame_id,
+            slot,
+            leaf_id,
+            transcript: keys.transcript,
+            carrier: Carrier::Message(generation),
+        };
+        let Ok(payload) = SignedPayload::from_bytes(&payload) else {
+            return Ok(Err(Unread::For("malformed_payload")));
+        };
+        let Ok(verified) = payload.verify(&context, identity) else {
+            return Ok(Err(Unread::For("bad_payload_signature")));
+        };
+        if keys.keys.commit(pending).is_err() {
+            return Ok(Err(Unread::For("replayed")));
+        }
+        let seen = verified.seen();
+        self.check_seen(served, seen, env)?;
+        Ok(match verified.content() {
+            Ok(content) => Ok(Read { leaf_id, content, seen }),
+            Err(_) => Err(Unread::For("unknown_content")),
+        })
+    }
+
+    /// Whether a sender saw the same log as we did.
+    pub(super) fn check_seen(
+        &self,
+        served: &ServedFrame,
+        seen: LogPosition,
+        env: &Env<'_>,
+    ) -> Result<(), SessionError> {
+        let known = (env.history)(seen.seq);
+        // A sender cannot have seen what came after its own frame.
+        if seen.seq >= served.seq || known.is_some_and(|log| log != seen.log) {
+            return Err(SessionError::Forked { seq: served.seq, code: "log_hash_mismatch" });
+        }
+        Ok(())
+    }
+
+    fn deliver(
+        &mut self,
+        served: &ServedFrame,
+        frame: &Frame,
+        read: Read,
+        env: &mut Env<'_>,
+    ) -> Result<Vec<Entry>, SessionError> {
+        let Place::Message { epoch } = frame.head().place else { return Ok(Vec::new()) };
+        let _ = read.seen;
+        let what = match read.content {
+            Content::Roster(roster) => {
+                for entry in roster.into_entries() {
+                    self.members.admit(&self.fold, entry);
+                }
+                self.roster_due = false;
+                return Ok(self.release_held(env));
+            }
+            Content::Application { content_type, body } => application(content_type.as_str(), body),
+            Content::File { name, media_type, body } => What::File {
+                name: name.as_str().to_owned(),
+                media_type: media_type.as_str().to_owned(),
+                content: body,
+            },
+            Content::Empty => return Ok(Vec::new()),
+            // What belongs into operations means nothing in a message.
+            _ => What::Unreadable { reason: "unknown_content".to_owned() },
+        };
+        let sender = self.person(read.leaf_id);
+        Ok(vec![self.entry(served, epoch, Some(sender), what)])
+    }
+
+    /// Delivers held messages whose senders have shown a credential by now.
+    pub(super) fn release_held(&mut self, env: &mut Env<'_>) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let held = core::mem::take(&mut self.held);
+        for message in held {
+            if self.members.shown(message.leaf_id).is_none() {
+                self.held.push(message);
+                continue;
+            }
+            let Ok(frame) = Frame::decode(&message.frame) else { continue };
+            let served = ServedFrame {
+                seq: message.seq,
+                received_at_ms: message.received_at_ms,
+                content: protocol::frame::Served::Frame(frame.clone()),
+            };
+            match self.open(&served, &frame, env) {
+                // A roster among the held ones may release others, but those are looked at in this same pass or next.
+                Ok(Ok(read)) => entries.extend(self.deliver(&served, &frame, read, env).unwrap_or_default()),
+                Ok(Err(Unread::For(reason))) => entries.push(self.unreadable(&served, reason)),
+                Ok(Err(Unread::Uncredentialed(_))) => self.held.push(message),
+                Err(error) => entries.push(self.unreadable(&served, error.code())),
+            }
+        }
+        entries
+    }
+}
+
+/// A plain text is shown as such, everything else is the application's.
+pub(super) fn application(content_type: &str, body: Vec<u8>) -> What {
+    if content_type == TEXT {
+        match String::from_utf8(body) {
+            Ok(text) => What::Text { text },
+            Err(error) => {
+                What::Application { content_type: content_type.to_owned(), body: error.into_bytes() }
+            }
+        }
+    } else {
+        What::Application { content_type: content_type.to_owned(), body }
+    }
+}
+
+/// Content type of plain text.
+pub(crate) const TEXT: &str = "text/plain;charset=utf-8";

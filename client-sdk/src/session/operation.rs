@@ -1,0 +1,347 @@
+//! Taking an operation from the log.
+
+use curve::TreeSecret;
+use e2ee::{
+    content::Content,
+    invite::{Invite, MAX_INLINE_ROSTER},
+    key_package::KeyPackage,
+    node_url::NodeUrl,
+    payload::{Carrier, LogPosition, PayloadContext, SignedPayload},
+    roster::{Roster, RosterEntry},
+    schedule::{InitSecret, JoinerSecret},
+};
+use group_state::{Accepted, Effects, GroupState};
+use protocol::{
+    Frame, LeafId, ServedFrame, Slot, UnixSeconds, VerifyingKey,
+    body::{Body, Heal, OwnChange},
+};
+use ratchet_tree::{PathSecrets, Status};
+
+use super::{
+    Env, EpochKeys, Member, Own, Pending, Session, SessionError, Standing,
+    keys::{NewEpoch, joiner},
+};
+use crate::entry::{Entry, Person, What};
+
+/// What the payload of an operation told, after every check.
+#[derive(Default)]
+struct Told {
+    credential: Option<RosterEntry>,
+    added: Vec<KeyPackage>,
+    seen: Option<LogPosition>,
+}
+
+impl Session {
+    pub(super) fn process_operation(
+        &mut self,
+        served: &ServedFrame,
+        frame: &Frame,
+        env: &mut Env<'_>,
+    ) -> Result<Vec<Entry>, SessionError> {
+        let seq = served.seq;
+        let Accepted { state: next, effects } = self
+            .fold
+            .apply(frame, env.keys)
+            .and_then(|proposed| proposed.verify(env.keys))
+            .map_err(|refusal| SessionError::Suspect { seq, code: refusal.code() })?;
+        let mine = self.pending.as_ref().is_some_and(|p| p.frame_id == frame.head().frame_id);
+        if mine && self.pending.as_ref().is_some_and(|p| p.hash != frame.hash()) {
+            // Our id on other content can only come from somebody who saw our frame.
+            return Err(SessionError::Suspect { seq, code: "frame_id_conflict" });
+        }
+
+        let own_leaf = next.tree().slot_of_leaf(self.own.leaf_id).and_then(|s| next.tree().leaf(s).live());
+        let Some(own_leaf) = own_leaf else {
+            return Ok(self.removed(served, frame, next, &effects));
+        };
+        let Some(secret) = self.own_secret(&own_leaf.dh, mine) else {
+            return Ok(self.taken_over(served, next));
+        };
+        // Everything new is derived beside the old; nothing of the session changes before the last check.
+        let path = match &self.own.path {
+            Some(path) => path.rederive(next.tree(), &secret),
+            None => PathSecrets::derive(next.tree(), self.own.slot, &secret),
+        }
+        .map_err(|_| SessionError::ProofSystemFailure(seq))?;
+        let init = self.init_secret(frame, mine);
+        let joiner = joiner(init.as_ref().unwrap_or(&self.schedule.init), path.root(), &frame.head_digest());
+        let new = NewEpoch::derive(&next, &joiner)?;
+        let told = self.read_payload(frame, &next, &joiner);
+        if let Some(seen) = told.seen {
+            self.check_seen(served, seen, env)?;
+        }
+
+        let before = core::mem::replace(&mut self.fold, next);
+        let pending = if mine { self.pending.take() } else { None };
+        let is_active = matches!(own_leaf_status(&self.fold, self.own.leaf_id), Some(Status::Active));
+        self.own.secret = secret;
+        self.own.path = Some(path);
+        if let Some(sig) = pending.as_ref().and_then(|p| p.sig.clone()) {
+            self.own.sig = sig;
+        }
+        self.schedule = new.schedule;
+        self.take_keys(new.keys, &effects);
+        if self.standing == Standing::Invited && is_active || self.standing == Standing::Lost && mine {
+            self.standing = Standing::Member;
+        }
+        if effects.closed {
+            self.standing = Standing::Closed;
+        }
+        self.take_told(&effects, &told);
+        self.note_roster(frame, &effects, mine);
+        if let Some(pending) = pending {
+            self.seal_invites(pending, &joiner, env);
+        }
+        let (sender, what) = self.describe(frame, &before, &effects);
+        let epoch = self.fold.epoch();
+        let mut entries = vec![self.entry(served, epoch, sender, what)];
+        entries.extend(self.release_held(env));
+        Ok(entries)
+    }
+
+    /// The own leaf's secret after an operation, `None` when somebody else changed the leaf.
+    fn own_secret(&self, key: &curve::Point, mine: bool) -> Option<TreeSecret> {
+        if let Some(secret) = self.pending.as_ref().filter(|_| mine).and_then(|p| p.secret.clone()) {
+            return (secret.public() == *key).then_some(secret);
+        }
+        let unchanged = self.fold.tree().slot_of_leaf(self.own.leaf_id) == self.fold.tree().slot_of_dh(key);
+        unchanged.then(|| self.own.secret.clone())
+    }
+
+    /// The init secret of an operation that brings its own, by what its author drew or what members know.
+    fn init_secret(&self, frame: &Frame, mine: bool) -> Option<InitSecret> {
+        let external = frame.head().body.external()?;
+        let root = self.fold.tree().root_key();
+        let drawn = self.pending.as_ref().filter(|_| mine).and_then(|p| p.external.as_ref());
+        let shared = match drawn {
+            Some(e) => e.dh(&root),
+            None => self.own.path.as_ref()?.root().dh(external),
+        };
+        Some(InitSecret::external(&shared, external, &root, &self.fold.ctx()))
+    }
+
+    /// The own leaf is gone: what follows cannot be read, so its secrets go, too.
+    fn removed(
+        &mut self,
+        served: &ServedFrame,
+        frame: &Frame,
+        next: GroupState,
+        effects: &Effects,
+    ) -> Vec<Entry> {
+        let before = core::mem::replace(&mut self.fold, next);
+        self.standing = Standing::Removed(served.seq);
+        self.own.path = None;
+        self.epochs.clear();
+        self.pending = None;
+        self.outbox.clear();
+        self.held.clear();
+        self.schedule = super::Schedule::wiped();
+        let left = matches!(frame.head().body, Body::Leave(slot) if slot == self.own.slot);
+        let epoch = self.fold.epoch();
+        let (sender, what) = self.describe(frame, &before, effects);
+        let mut entries = vec![self.entry(served, epoch, sender, what)];
+        if !left {
+            entries.push(self.entry(served, epoch, None, What::RemovedSelf));
+        }
+        entries
+    }
+
+    /// Somebody else holds the own leaf's keys now. The public fold goes on, so that a rejoin can build on it.
+    fn taken_over(&mut self, served: &ServedFrame, next: GroupState) -> Vec<Entry> {
+        self.fold = next;
+        self.standing = Standing::Lost;
+        self.own.path = None;
+        self.epochs.clear();
+        self.pending = None;
+        let epoch = self.fold.epoch();
+        vec![self.entry(served, epoch, None, What::LeafTakenOver)]
+    }
+
+    /// Keeps message keys of three epochs; a mark ends all before it.
+    fn take_keys(&mut self, keys: EpochKeys, effects: &Effects) {
+        if !effects.removed.is_empty() {
+            self.epochs.clear();
+        }
+        self.epochs.push(keys);
+        let newest = self.fold.epoch().get();
+        self.epochs.retain(|e| newest - e.epoch.get() <= protocol::limits::MESSAGE_EPOCHS);
+    }
+
+    /// Opens and checks the payload. What does not open or verify tells nothing; the operation stands all the same.
+    fn read_payload(&self, frame: &Frame, next: &GroupState, joiner: &JoinerSecret) -> Told {
+        let slot = frame.head().body.doer();
+        let leaf_id = slot.and_then(|s| next.tree().leaf(s).live()).map(|l| l.leaf_id);
+        let (Some(slot), Some(leaf_id)) = (slot, leaf_id) else { return Told::default() };
+        let sealed = frame.sealed().filter(|s| !s.is_empty());
+        let digest = frame.head_digest();
+        let opened = sealed.and_then(|s| joiner.open_op(self.fold.suite(), &digest, s).ok());
+        let Some(payload) = opened.and_then(|bytes| SignedPayload::from_bytes(&bytes).ok()) else {
+            return Told::default();
+        };
+        let context = PayloadContext {
+            suite: self.fold.suite(),
+            group: self.fold.group(),
+            epoch: self.fold.epoch(),
+            frame: frame.head().frame_id,
+            slot,
+            leaf_id,
+            transcript: self.fold.transcript(),
+            carrier: Carrier::Operation(digest),
+        };
+        told(&payload, &context, next, self.members.shown(leaf_id)).unwrap_or_default()
+    }
+
+    /// Takes credentials and invitees into the list of members.
+    fn take_told(&mut self, effects: &Effects, told: &Told) {
+        if let Some(entry) = &told.credential {
+            self.members.admit(&self.fold, entry.clone());
+        }
+        for ((slot, leaf_id), package) in effects.added.iter().zip(&told.added) {
+            let leaf = self.fold.tree().leaf(*slot).live();
+            // The leaf must be the package's own, otherwise the inviter names somebody it did not invite.
+            if leaf.is_some_and(|l| l.sig == *package.sig()) {
+                let name = package.name().as_str().to_owned();
+                self.members.insert(*leaf_id, Member { identity: *package.identity(), name, entry: None });
+            }
+        }
+    }
+
+    /// A newcomer knows nobody until a member posts the roster.
+    fn note_roster(&mut self, frame: &Frame, effects: &Effects, mine: bool) {
+        let came_back = matches!(
+            frame.head().body,
+            Body::Rejoin(_) | Body::Heal(Heal { own: OwnChange::Rejoin(_), .. })
+        );
+        if effects.joined.is_some() || came_back {
+            self.roster_due = !mine;
+        }
+    }
+
+    /// Seals the invites of an add that was accepted, and forgets the secrets chosen for them.
+    fn seal_invites(&mut self, pending: Pending, joiner: &JoinerSecret, env: &mut Env<'_>) {
+        let Ok(server) = NodeUrl::new(&self.server) else { return };
+        let roster = Roster::new(self.members.current(&self.fold)).unwrap_or_default();
+        let inline = (roster.to_bytes().len() <= MAX_INLINE_ROSTER).then(|| roster.clone());
+        for invite in pending.invites {
+            let Ok(package) = KeyPackage::from_bytes(&invite.package) else { continue };
+            let leaf = self.fold.tree().leaf(invite.slot).live();
+            let Some(leaf) = leaf.filter(|l| l.sig == *package.sig()) else { continue };
+            let expires = match leaf.status {
+                Status::Invited { expires, .. } => expires,
+                Status::Active => UnixSeconds::ZERO,
+            };
+            let sealed = Invite {
+                suite: self.fold.suite(),
+                group: self.fold.group(),
+                epoch: self.fold.epoch(),
+                ctx: self.fold.ctx(),
+                transcript: self.fold.transcript(),
+                seq: self.fold.seq(),
+                log: self.fold.log(),
+                owner: self.fold.owner(),
+                joiner: joiner.clone(),
+                leaf_secret: invite.secret,
+                slot: invite.slot,
+                leaf_id: leaf.leaf_id,
+                expires,
+                roster_hash: roster.hash(),
+                roster: inline.clone(),
+                authenticator: self.schedule.authenticator.clone(),
+                server: server.clone(),
+            }
+            .seal(&package, env.identity, &mut *env.rng);
+            if let Ok(sealed) = sealed {
+                self.invites.push((*package.identity(), sealed.to_text()));
+            }
+        }
+    }
+
+    /// How an operation is shown.
+    fn describe(&self, frame: &Frame, before: &GroupState, effects: &Effects) -> (Option<Person>, What) {
+        let body = &frame.head().body;
+        let doer = body.doer().and_then(|slot| leaf_id_at(&self.fold, slot).or_else(|| leaf_id_at(before, slot)));
+        let sender = doer.map(|id| self.person(id));
+        let removed = || effects.removed.iter().map(|r| self.person(r.leaf_id)).collect();
+        let joined = effects.joined.is_some();
+        let what = match body {
+            Body::Init(_) => What::Created,
+            Body::AddMembers(_) => {
+                What::Invited { people: effects.added.iter().map(|(_, id)| self.person(*id)).collect() }
+            }
+            Body::UpdateKey(_) | Body::Join(_) | Body::Heal(_) if joined => What::Joined,
+            Body::UpdateKey(_) | Body::Join(_) => What::KeyUpdated,
+            Body::IssueTicket(_) => What::TicketIssued,
+            Body::RevokeTicket(_) => What::TicketRevoked,
+            Body::Rejoin(_) => What::Rejoined,
+            Body::Leave(_) => What::Left,
+            Body::MarkRemoved(_) | Body::Expire(_) | Body::MarkOwn(_) | Body::RemoveMembers(_) => {
+                What::Removed { people: removed() }
+            }
+            Body::Heal(_) => What::Healed,
+            Body::SetPolicy(_) => What::PolicyChanged,
+            Body::SetAdmins(_) => What::AdminsChanged,
+            Body::TransferOwner(_) => What::OwnerChanged,
+            Body::Close | Body::Message => What::Closed,
+        };
+        (sender, what)
+    }
+}
+
+fn leaf_id_at(fold: &GroupState, slot: Slot) -> Option<LeafId> {
+    fold.tree().leaf(slot).live().map(|l| l.leaf_id)
+}
+
+fn own_leaf_status(fold: &GroupState, leaf_id: LeafId) -> Option<Status> {
+    let slot = fold.tree().slot_of_leaf(leaf_id)?;
+    fold.tree().leaf(slot).live().map(|l| l.status)
+}
+
+/// Checks a payload against the identity it has to be by: the one its own credential claims for a leaf that the frame
+/// made, otherwise the one the leaf has shown before.
+fn told(
+    payload: &SignedPayload,
+    context: &PayloadContext,
+    next: &GroupState,
+    shown: Option<&VerifyingKey>,
+) -> Option<Told> {
+    let claimed = payload.claimed_content().ok()?;
+    let identity = match &claimed {
+        Content::Credential { credential, .. } => *credential.identity(),
+        _ => *shown?,
+    };
+    let verified = payload.verify(context, &identity).ok()?;
+    let seen = Some(verified.seen());
+    Some(match verified.content().ok()? {
+        Content::Credential { credential, profile } => {
+            let leaf = next.tree().leaf(context.slot).live()?;
+            let entry = RosterEntry {
+                slot: context.slot,
+                leaf_id: leaf.leaf_id,
+                since: leaf.since,
+                credential,
+                profile,
+            };
+            Told { credential: Some(entry), seen, ..Told::default() }
+        }
+        Content::Added { packages } => Told { added: packages, seen, ..Told::default() },
+        _ => Told { seen, ..Told::default() },
+    })
+}
+
+/// The own leaf at the beginning of a session.
+pub(super) fn own(
+    fold: &GroupState,
+    slot: Slot,
+    secret: TreeSecret,
+    sig: protocol::SigningKey,
+) -> Result<Own, SessionError> {
+    let leaf_id = leaf_id_at(fold, slot).ok_or(SessionError::NotPossible("the own leaf is not in the tree"))?;
+    let path = PathSecrets::derive(fold.tree(), slot, &secret)
+        .map_err(|_| SessionError::ProofSystemFailure(fold.seq()))?;
+    Ok(Own { slot, leaf_id, secret, sig, path: Some(path) })
+}
+
+/// A leaf that is not ours any more, or whose keys are not: what is left of it.
+pub(super) const fn detached(slot: Slot, leaf_id: LeafId, secret: TreeSecret, sig: protocol::SigningKey) -> Own {
+    Own { slot, leaf_id, secret, sig, path: None }
+}
