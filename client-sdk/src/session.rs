@@ -22,8 +22,8 @@ use e2ee::{
 use group_state::GroupState;
 use proofs::VerifyingKeys;
 use protocol::{
-    Epoch, FrameHash, FrameId, GroupId, LeafId, LogHash, Refusal, Seq, ServedFrame, SigningKey, Slot, VerifyingKey,
-    frame::Served,
+    Epoch, FrameHash, FrameId, GroupId, LeafId, LogHash, Refusal, Seq, ServedFrame, SigningKey, Slot,
+    VerifyingKey, frame::Served,
 };
 use rand_core::CryptoRng;
 use ratchet_tree::PathSecrets;
@@ -265,7 +265,8 @@ impl Session {
             }
             Served::Frame(frame) | Served::Operation(frame) => self.process_message(served, frame, env),
         };
-        if let Err(error @ (SessionError::Forked { seq, .. } | SessionError::ProofSystemFailure(seq))) = &done {
+        if let Err(error @ (SessionError::Forked { seq, .. } | SessionError::ProofSystemFailure(seq))) = &done
+        {
             self.fork(*seq, error.code());
         }
         done
@@ -306,7 +307,9 @@ impl Session {
         match &self.standing {
             Standing::Invited | Standing::Member => Ok(()),
             Standing::Lost => Err(SessionError::NotPossible("the group's keys are lost here: rejoin first")),
-            Standing::Removed(_) => Err(SessionError::NotPossible("you are no longer a member of this group")),
+            Standing::Removed(_) => {
+                Err(SessionError::NotPossible("you are no longer a member of this group"))
+            }
             Standing::Closed => Err(SessionError::Refused(Refusal::GroupClosed)),
             Standing::Forked(evidence) => Err(SessionError::Forked { seq: evidence.seq, code: "forked" }),
         }
@@ -314,8 +317,5 @@ impl Session {
 }
 
 pub(crate) fn active_of(fold: &GroupState) -> BTreeMap<Slot, LeafId> {
-    fold.tree()
-        .leaves()
-        .filter_map(|(slot, leaf)| leaf.active().map(|live| (slot, live.leaf_id)))
-        .collect()
+    fold.tree().leaves().filter_map(|(slot, leaf)| leaf.active().map(|live| (slot, live.leaf_id))).collect()
 }

@@ -12,13 +12,13 @@ use e2ee::{
 use group_state::author::{Author, Authored, Invitee, Own as OwnLeaf, message_head};
 use proofs::{Proof, Statement};
 use protocol::{
-    Authorization, Epoch, Frame, FrameDigest, FrameId, Refusal, SignatureBytes, SigningKey, Slot, UnixSeconds,
-    VerifyingKey,
+    Authorization, Epoch, Frame, FrameDigest, FrameId, Refusal, SignatureBytes, SigningKey, Slot,
+    UnixSeconds, VerifyingKey,
     body::{Body, IssueTicket, Marks, Policy, RevokeTicket},
     digest::Role,
 };
-use ratchet_tree::{Capacity, PathSecrets};
 use rand_core::CryptoRng;
+use ratchet_tree::{Capacity, PathSecrets};
 
 use super::{
     Env, Outgoing, Pending, PendingInvite, Session, SessionError, Standing,
@@ -120,7 +120,12 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError`] when this member may not do it, or the group's rules forbid it.
-    pub(crate) fn draft(&self, intent: &Intent, env: &mut Env<'_>, now: UnixSeconds) -> Result<Draft, SessionError> {
+    pub(crate) fn draft(
+        &self,
+        intent: &Intent,
+        env: &mut Env<'_>,
+        now: UnixSeconds,
+    ) -> Result<Draft, SessionError> {
         self.check_intent(intent)?;
         let id = frame_id(env.rng);
         let slot = self.own.slot;
@@ -240,7 +245,12 @@ impl Session {
         }
         let clean_only = !matches!(
             intent,
-            Intent::Leave | Intent::Remove(_) | Intent::Expire(_) | Intent::MarkOwn(_) | Intent::Heal | Intent::Close
+            Intent::Leave
+                | Intent::Remove(_)
+                | Intent::Expire(_)
+                | Intent::MarkOwn(_)
+                | Intent::Heal
+                | Intent::Close
         );
         if clean_only && !self.fold.is_clean() {
             return Err(SessionError::Refused(Refusal::HealFirst));
@@ -253,7 +263,9 @@ impl Session {
             (Standing::Lost, Intent::Rejoin | Intent::Heal | Intent::Leave) => Ok(()),
             (Standing::Invited, Intent::UpdateKey | Intent::Heal | Intent::Leave) => Ok(()),
             (Standing::Invited, _) => Err(SessionError::NotPossible("join the group first")),
-            (Standing::Lost, _) => Err(SessionError::NotPossible("the group's keys are lost here: rejoin first")),
+            (Standing::Lost, _) => {
+                Err(SessionError::NotPossible("the group's keys are lost here: rejoin first"))
+            }
             _ => self.check_live(),
         }
     }
@@ -322,7 +334,11 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError`] when nothing may be sent now, or the content is too long.
-    pub(crate) fn seal_message(&mut self, content: &Content, env: &mut Env<'_>) -> Result<Vec<u8>, SessionError> {
+    pub(crate) fn seal_message(
+        &mut self,
+        content: &Content,
+        env: &mut Env<'_>,
+    ) -> Result<Vec<u8>, SessionError> {
         self.check_live()?;
         if self.standing != Standing::Member {
             return Err(SessionError::NotPossible("join the group first"));
@@ -339,12 +355,9 @@ impl Session {
         let seen = self.seen();
         let (suite, group) = (self.fold.suite(), self.group());
         let encoded = content.to_bytes().map_err(|_| SessionError::TooLong)?;
-        let keys = self
-            .epochs
-            .last_mut()
-            .filter(|e| e.epoch == epoch)
-            .ok_or(no_keys)?;
-        let key = keys.keys.reserve(self.own.slot).map_err(|_| SessionError::Refused(Refusal::EpochNotAccepted))?;
+        let keys = self.epochs.last_mut().filter(|e| e.epoch == epoch).ok_or(no_keys)?;
+        let key =
+            keys.keys.reserve(self.own.slot).map_err(|_| SessionError::Refused(Refusal::EpochNotAccepted))?;
         let context = PayloadContext {
             suite,
             group,
@@ -355,11 +368,10 @@ impl Session {
             transcript: keys.transcript,
             carrier: Carrier::Message(key.generation()),
         };
-        let payload = SignedPayload::sign(&context, seen, content, env.identity).map_err(|_| SessionError::TooLong)?;
-        let sealed = keys
-            .keys
-            .seal(key, &id, &digest, &payload.to_bytes())
-            .map_err(|_| SessionError::TooLong)?;
+        let payload =
+            SignedPayload::sign(&context, seen, content, env.identity).map_err(|_| SessionError::TooLong)?;
+        let sealed =
+            keys.keys.seal(key, &id, &digest, &payload.to_bytes()).map_err(|_| SessionError::TooLong)?;
         let mut frame = Frame::unsigned(head, sealed);
         let d = frame.digest(&self.fold.ctx());
         frame.auth.sign = Some(schnorr::sign(sign, d.as_bytes(), &mut *env.rng));

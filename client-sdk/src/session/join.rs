@@ -15,11 +15,8 @@ use group_state::{
 };
 use proofs::{Proof, Statement};
 use protocol::{
-    Epoch, Frame, FrameHash, FrameId, GroupId, LeafId, Refusal, ServedFrame, SigningKey, Slot, Suite, Transcript,
-    UnixSeconds, VerifyingKey,
-    body::Policy,
-    digest::Role,
-    frame::Served,
+    Epoch, Frame, FrameHash, FrameId, GroupId, LeafId, Refusal, ServedFrame, SigningKey, Slot, Suite,
+    Transcript, UnixSeconds, VerifyingKey, body::Policy, digest::Role, frame::Served,
 };
 use ratchet_tree::PathSecrets;
 
@@ -77,8 +74,7 @@ impl FoundingDraft {
             since: Epoch::ZERO,
         };
         let entry = own_entry(&leaf, profile(env.name, &group, env.identity), env.identity);
-        let content =
-            Content::Credential { credential: entry.credential, profile: entry.profile.clone() };
+        let content = Content::Credential { credential: entry.credential, profile: entry.profile.clone() };
         let context = PayloadContext {
             suite,
             group,
@@ -278,7 +274,11 @@ impl Joining {
     }
 
     /// Folds the next frame, verifying every operation; our own Join makes a session of this.
-    pub(crate) fn process(&mut self, served: &ServedFrame, env: &mut Env<'_>) -> Result<JoiningStep, SessionError> {
+    pub(crate) fn process(
+        &mut self,
+        served: &ServedFrame,
+        env: &mut Env<'_>,
+    ) -> Result<JoiningStep, SessionError> {
         if served.seq <= self.fold.seq() {
             return Ok(JoiningStep::Outside);
         }
@@ -302,7 +302,10 @@ impl Joining {
             .apply(frame, env.keys)
             .and_then(|p| p.verify(env.keys))
             .map_err(|refusal| SessionError::Suspect { seq: served.seq, code: refusal.code() })?;
-        let ours = self.attempt.as_ref().is_some_and(|a| a.frame_id == frame.head().frame_id && a.hash == frame.hash());
+        let ours = self
+            .attempt
+            .as_ref()
+            .is_some_and(|a| a.frame_id == frame.head().frame_id && a.hash == frame.hash());
         let before = core::mem::replace(&mut self.fold, next);
         match self.attempt.take_if(|_| ours) {
             Some(attempt) => self.inside(&before, served, frame, attempt, env),
@@ -321,7 +324,8 @@ impl Joining {
         let JoinAttempt { slot, secret, sig, external, .. } = attempt;
         let own = own(&self.fold, slot, secret, sig)?;
         let init = external_init(before, &external);
-        let joiner = joiner(&init, own.path.root(), &frame.head_digest());
+        let path = own.path.as_ref().ok_or(SessionError::ProofSystemFailure(served.seq))?;
+        let joiner = joiner(&init, path.root(), &frame.head_digest());
         let new = NewEpoch::derive(&self.fold, &joiner)?;
         let mut members = Members::default();
         if let Some(leaf) = self.fold.tree().leaf(slot).live() {
@@ -411,8 +415,8 @@ impl Joining {
             carrier: Carrier::Operation(digest),
         };
         let seen = LogPosition { seq: self.fold.seq(), log: self.fold.log() };
-        let payload = SignedPayload::sign(&context, seen, &content, env.identity)
-            .map_err(|_| SessionError::TooLong)?;
+        let payload =
+            SignedPayload::sign(&context, seen, &content, env.identity).map_err(|_| SessionError::TooLong)?;
         joiner.seal_op(self.fold.suite(), &digest, &payload.to_bytes()).map_err(|_| SessionError::TooLong)
     }
 

@@ -61,10 +61,8 @@ impl Session {
 
     /// Our own message comes back: its key is used up, so what it said was kept with it.
     fn take_outgoing(&mut self, served: &ServedFrame, frame: &Frame) -> Option<Vec<Entry>> {
-        let at = self
-            .outbox
-            .iter()
-            .position(|o| o.frame_id == frame.head().frame_id && o.hash == frame.hash())?;
+        let at =
+            self.outbox.iter().position(|o| o.frame_id == frame.head().frame_id && o.hash == frame.hash())?;
         let outgoing = self.outbox.remove(at);
         let sender = self.person(self.own.leaf_id);
         let Some(what) = outgoing.what else {

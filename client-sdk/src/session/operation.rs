@@ -208,10 +208,8 @@ impl Session {
 
     /// A newcomer knows nobody until a member posts the roster.
     fn note_roster(&mut self, frame: &Frame, effects: &Effects, mine: bool) {
-        let came_back = matches!(
-            frame.head().body,
-            Body::Rejoin(_) | Body::Heal(Heal { own: OwnChange::Rejoin(_), .. })
-        );
+        let came_back =
+            matches!(frame.head().body, Body::Rejoin(_) | Body::Heal(Heal { own: OwnChange::Rejoin(_), .. }));
         if effects.joined.is_some() || came_back {
             self.roster_due = !mine;
         }
@@ -259,7 +257,8 @@ impl Session {
     /// How an operation is shown.
     fn describe(&self, frame: &Frame, before: &GroupState, effects: &Effects) -> (Option<Person>, What) {
         let body = &frame.head().body;
-        let doer = body.doer().and_then(|slot| leaf_id_at(&self.fold, slot).or_else(|| leaf_id_at(before, slot)));
+        let doer =
+            body.doer().and_then(|slot| leaf_id_at(&self.fold, slot).or_else(|| leaf_id_at(before, slot)));
         let sender = doer.map(|id| self.person(id));
         let removed = || effects.removed.iter().map(|r| self.person(r.leaf_id)).collect();
         let joined = effects.joined.is_some();
@@ -335,13 +334,19 @@ pub(super) fn own(
     secret: TreeSecret,
     sig: protocol::SigningKey,
 ) -> Result<Own, SessionError> {
-    let leaf_id = leaf_id_at(fold, slot).ok_or(SessionError::NotPossible("the own leaf is not in the tree"))?;
+    let leaf_id =
+        leaf_id_at(fold, slot).ok_or(SessionError::NotPossible("the own leaf is not in the tree"))?;
     let path = PathSecrets::derive(fold.tree(), slot, &secret)
         .map_err(|_| SessionError::ProofSystemFailure(fold.seq()))?;
     Ok(Own { slot, leaf_id, secret, sig, path: Some(path) })
 }
 
 /// A leaf that is not ours any more, or whose keys are not: what is left of it.
-pub(super) const fn detached(slot: Slot, leaf_id: LeafId, secret: TreeSecret, sig: protocol::SigningKey) -> Own {
+pub(super) const fn detached(
+    slot: Slot,
+    leaf_id: LeafId,
+    secret: TreeSecret,
+    sig: protocol::SigningKey,
+) -> Own {
     Own { slot, leaf_id, secret, sig, path: None }
 }

@@ -85,9 +85,9 @@ impl Members {
         if known.is_some_and(|m| m.identity != *entry.identity()) {
             return false;
         }
-        let newer_profile = known.and_then(|m| m.entry.as_ref()).is_none_or(|old| {
-            old.profile.revision() <= entry.profile.revision()
-        });
+        let newer_profile = known
+            .and_then(|m| m.entry.as_ref())
+            .is_none_or(|old| old.profile.revision() <= entry.profile.revision());
         let old_profile = known.and_then(|m| m.entry.as_ref()).map(|old| old.profile.clone());
         let entry = match old_profile {
             Some(profile) if !newer_profile => RosterEntry { profile, ..entry },

@@ -11,15 +11,13 @@ use e2ee::{
 };
 use group_state::GroupState;
 use prost::Message;
-use protocol::{
-    Epoch, FrameHash, FrameId, LeafId, LogHash, Seq, SigningKey, Slot, Transcript, VerifyingKey,
-};
+use protocol::{Epoch, FrameHash, FrameId, LeafId, LogHash, Seq, SigningKey, Slot, Transcript, VerifyingKey};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    EpochKeys, Evidence, Held, JoinAttempt, Joining, Member, Members, Outgoing, Pending, PendingInvite, Schedule,
-    Session, Standing, operation,
+    EpochKeys, Evidence, Held, JoinAttempt, Joining, Member, Members, Outgoing, Pending, PendingInvite,
+    Schedule, Session, Standing, operation,
 };
 use crate::entry::What;
 
@@ -255,7 +253,10 @@ fn signing(bytes: &[u8]) -> Result<SigningKey, StoredError> {
     Ok(SigningKey::from_seed(&*array::<32>(bytes)?))
 }
 
-fn optional<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> Result<T, StoredError>) -> Result<Option<T>, StoredError> {
+fn optional<T>(
+    bytes: &[u8],
+    read: impl FnOnce(&[u8]) -> Result<T, StoredError>,
+) -> Result<Option<T>, StoredError> {
     if bytes.is_empty() { Ok(None) } else { read(bytes).map(Some) }
 }
 
