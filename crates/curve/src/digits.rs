@@ -51,10 +51,7 @@ impl Digit {
     #[must_use]
     pub fn at(bits: &impl Fn(usize) -> bool, j: usize) -> Self {
         let index = u8::from(bits(STEPS + j)) | (u8::from(bits(2 * STEPS + j)) << 1);
-        Self {
-            positive: bits(j),
-            index,
-        }
+        Self { positive: bits(j), index }
     }
 
     /// The point this digit selects from a table.
@@ -86,9 +83,7 @@ impl DigitTable {
         let base = base.into_group();
         let low = double_times(base, STEPS);
         let high = double_times(low, STEPS);
-        Self {
-            points: combine(base, low, high),
-        }
+        Self { points: combine(base, low, high) }
     }
 
     /// The four points, indexed as [`Digit::index`].

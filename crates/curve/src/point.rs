@@ -62,10 +62,7 @@ impl Point {
         if !affine.is_in_correct_subgroup_assuming_on_curve() {
             return Err(PointError::NotInSubgroup);
         }
-        Ok(Self {
-            affine,
-            bytes: *bytes,
-        })
+        Ok(Self { affine, bytes: *bytes })
     }
 
     /// The 32 canonical bytes.
@@ -118,17 +115,12 @@ impl Point {
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         // A point and its negative share y; Edwards points with equal y differ at most in the sign of x.
-        [Self::generator(), Self::sign_base()]
-            .iter()
-            .any(|base| base.affine.y == self.affine.y)
+        [Self::generator(), Self::sign_base()].iter().any(|base| base.affine.y == self.affine.y)
     }
 
     /// Takes a point that is known to be in the subgroup and not the identity.
     pub(crate) fn from_affine_unchecked(affine: EdwardsAffine) -> Self {
-        Self {
-            affine,
-            bytes: compress(&affine),
-        }
+        Self { affine, bytes: compress(&affine) }
     }
 
     /// Takes the result of a multiplication, `None` if it is the identity.

@@ -101,9 +101,8 @@ mod tests {
 
     #[test]
     fn hash_of_one_is_circoms() {
-        let expected: Fq = MontFp!(
-            "18586133768512220936620570745912940619677854269274689475585506675881198879027"
-        );
+        let expected: Fq =
+            MontFp!("18586133768512220936620570745912940619677854269274689475585506675881198879027");
         assert_eq!(hash(Fq::ONE), expected);
     }
 }

@@ -68,11 +68,7 @@ impl fmt::Debug for SchnorrSignature {
 }
 
 /// Signs a digest.
-pub fn sign(
-    secret: &TreeSecret,
-    digest: &[u8; 32],
-    rng: &mut (impl CryptoRng + ?Sized),
-) -> SchnorrSignature {
+pub fn sign(secret: &TreeSecret, digest: &[u8; 32], rng: &mut (impl CryptoRng + ?Sized)) -> SchnorrSignature {
     let public = secret.public();
     loop {
         let mut fresh = Zeroizing::new([0; 32]);
@@ -101,11 +97,7 @@ pub fn sign(
 ///
 /// [`SignatureError::NotCanonical`] if s is not below the group order, [`SignatureError::Mismatch`] if R is not the
 /// canonical encoding of s·G − c·K.
-pub fn verify(
-    public: &Point,
-    digest: &[u8; 32],
-    signature: &SchnorrSignature,
-) -> Result<(), SignatureError> {
+pub fn verify(public: &Point, digest: &[u8; 32], signature: &SchnorrSignature) -> Result<(), SignatureError> {
     let mut commitment = [0; 32];
     let mut response = [0; 32];
     let (first, second) = signature.0.split_at(32);
@@ -188,10 +180,8 @@ impl GeneratorTable {
         for (window, nibble) in self.windows.iter().zip(nibbles) {
             // Nibble zero adds the identity, so that the number of additions does not depend on the scalar.
             let identity = EdwardsAffine::zero();
-            sum += usize::from(nibble)
-                .checked_sub(1)
-                .and_then(|index| window.get(index))
-                .unwrap_or(&identity);
+            sum +=
+                usize::from(nibble).checked_sub(1).and_then(|index| window.get(index)).unwrap_or(&identity);
         }
         sum
     }

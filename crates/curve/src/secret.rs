@@ -40,9 +40,7 @@ impl TreeSecret {
 
     /// Draws a uniform secret.
     pub fn generate(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        let mut secret = Self {
-            digits: [0; Self::LEN],
-        };
+        let mut secret = Self { digits: [0; Self::LEN] };
         rng.fill_bytes(&mut secret.digits);
         secret.digits[Self::LEN - 1] &= !Self::TOP_BITS;
         secret
@@ -69,9 +67,7 @@ impl TreeSecret {
     /// Digit `index` of 249, least significant first; false beyond.
     #[must_use]
     pub fn bit(&self, index: usize) -> bool {
-        self.digits
-            .get(index / 8)
-            .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+        self.digits.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
     }
 
     /// The integer the digits stand for, modulo the group order. The caller wipes it.
@@ -136,6 +132,15 @@ pub struct SharedU {
 }
 
 impl SharedU {
+    /// What a key shares with the sibling G: its own u-coordinate, known to everybody.
+    ///
+    /// The public levels with which a short path is padded to its circuit are derived from this.
+    #[must_use]
+    pub fn with_generator(key: &Point) -> Self {
+        let y = key.as_affine().y;
+        Self { u: (Fq::ONE + y) * (Fq::ONE - y).inverse().unwrap_or(Fq::ZERO) }
+    }
+
     /// The 32 canonical little-endian bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {

@@ -26,11 +26,7 @@ fn torsion_generator() -> EdwardsAffine {
     (2u64..)
         .filter_map(|y| EdwardsAffine::get_point_from_y_unchecked(Fq::from(y), false))
         .map(|point| point.mul_bigint(order).into_affine())
-        .find(|point| {
-            !(point.into_group() * ark_ed_on_bn254::Fr::from(4u64))
-                .into_affine()
-                .is_zero()
-        })
+        .find(|point| !(point.into_group() * ark_ed_on_bn254::Fr::from(4u64)).into_affine().is_zero())
         .unwrap()
 }
 
@@ -44,22 +40,13 @@ fn constants_have_their_golden_encodings() {
         hex::encode(Point::sign_base().to_bytes()),
         "3f49550d522daeb4f7648dd92820d1b6c2b4f04bb4560041c4b9bf6f44038084"
     );
-    assert_eq!(
-        Point::from_bytes(Point::generator().as_bytes()),
-        Ok(Point::generator())
-    );
-    assert_eq!(
-        Point::from_bytes(Point::sign_base().as_bytes()),
-        Ok(Point::sign_base())
-    );
+    assert_eq!(Point::from_bytes(Point::generator().as_bytes()), Ok(Point::generator()));
+    assert_eq!(Point::from_bytes(Point::sign_base().as_bytes()), Ok(Point::sign_base()));
 }
 
 #[test]
 fn identity_is_refused() {
-    assert_eq!(
-        Point::from_bytes(&encode(EdwardsAffine::zero())),
-        Err(PointError::Identity)
-    );
+    assert_eq!(Point::from_bytes(&encode(EdwardsAffine::zero())), Err(PointError::Identity));
 }
 
 #[test]
@@ -75,17 +62,10 @@ fn small_order_points_are_refused() {
     let mut point = torsion;
     for order in 1..8 {
         let outcome = Point::from_bytes(&encode(point.into_affine()));
-        assert_eq!(
-            outcome,
-            Err(PointError::NotInSubgroup),
-            "multiple {order} of the torsion generator"
-        );
+        assert_eq!(outcome, Err(PointError::NotInSubgroup), "multiple {order} of the torsion generator");
         point += torsion;
     }
-    assert!(
-        point.into_affine().is_zero(),
-        "the loop visited the whole torsion subgroup"
-    );
+    assert!(point.into_affine().is_zero(), "the loop visited the whole torsion subgroup");
 }
 
 #[test]
@@ -94,18 +74,14 @@ fn mixed_order_points_are_refused() {
     let mut point = EdwardsProjective::from(*Point::generator().as_affine());
     for _ in 1..8 {
         point += torsion;
-        assert_eq!(
-            Point::from_bytes(&encode(point.into_affine())),
-            Err(PointError::NotInSubgroup)
-        );
+        assert_eq!(Point::from_bytes(&encode(point.into_affine())), Err(PointError::NotInSubgroup));
     }
 }
 
 #[test]
 fn bytes_off_the_curve_are_refused() {
-    let off = (2u64..)
-        .find(|y| EdwardsAffine::get_point_from_y_unchecked(Fq::from(*y), false).is_none())
-        .unwrap();
+    let off =
+        (2u64..).find(|y| EdwardsAffine::get_point_from_y_unchecked(Fq::from(*y), false).is_none()).unwrap();
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&off.to_le_bytes());
     assert_eq!(Point::from_bytes(&bytes), Err(PointError::NotOnCurve));
@@ -133,10 +109,7 @@ fn a_coordinate_of_p_or_more_is_refused() {
         }
         aliased[31] |= bytes[31] & 0x80;
         found += 1;
-        assert!(
-            Point::from_bytes(&aliased).is_err(),
-            "y + p is another spelling of y"
-        );
+        assert!(Point::from_bytes(&aliased).is_err(), "y + p is another spelling of y");
         assert!(tried < 1000);
     }
 }

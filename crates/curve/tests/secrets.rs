@@ -48,14 +48,7 @@ fn shifted_integer(secret: &TreeSecret) -> [u64; 5] {
         let signs = [true, secret.bit(83 + j), secret.bit(166 + j)];
         for (slice, sign) in signs.into_iter().enumerate() {
             let term = power(83 * slice + j);
-            sum = add(
-                sum,
-                if sign == secret.bit(j) {
-                    term
-                } else {
-                    negate(term)
-                },
-            );
+            sum = add(sum, if sign == secret.bit(j) { term } else { negate(term) });
         }
     }
     sum
@@ -113,6 +106,11 @@ proptest! {
     }
 
     #[test]
+    fn sibling_g_makes_a_level_public(secret in any_secret()) {
+        prop_assert!(secret.dh(&Point::generator()) == curve::SharedU::with_generator(&secret.public()));
+    }
+
+    #[test]
     fn bytes_round_trip(secret in any_secret()) {
         prop_assert!(TreeSecret::from_bytes(&secret.to_bytes()).unwrap() == secret);
     }
@@ -123,10 +121,7 @@ fn every_bit_above_the_digits_is_refused() {
     for bit in digits::SECRET_BITS..256 {
         let mut bytes = [0; 32];
         bytes[bit / 8] |= 1 << (bit % 8);
-        assert_eq!(
-            TreeSecret::from_bytes(&bytes).unwrap_err(),
-            SecretError::TooLong
-        );
+        assert_eq!(TreeSecret::from_bytes(&bytes).unwrap_err(), SecretError::TooLong);
     }
 }
 
@@ -156,9 +151,7 @@ fn generated_secrets_use_all_digits() {
         }
     }
     assert_eq!((ones[31], zeros[31]), (1, 0));
-    assert!(
-        ones[..31].iter().all(|byte| *byte == 0xff) && zeros[..31].iter().all(|byte| *byte == 0)
-    );
+    assert!(ones[..31].iter().all(|byte| *byte == 0xff) && zeros[..31].iter().all(|byte| *byte == 0));
 }
 
 #[test]
@@ -183,8 +176,5 @@ fn one_level_has_its_golden_values() {
 #[test]
 fn debug_shows_no_content() {
     let a = secret([0xff; 32]);
-    assert_eq!(
-        format!("{a:?} {:?}", a.dh(&Point::generator())),
-        "TreeSecret(..) SharedU(..)"
-    );
+    assert_eq!(format!("{a:?} {:?}", a.dh(&Point::generator())), "TreeSecret(..) SharedU(..)");
 }

@@ -47,10 +47,7 @@ fn signature_has_golden_bytes() {
 #[test]
 fn signatures_of_one_digest_differ() {
     let (secret, mut rng) = signer();
-    assert_ne!(
-        sign(&secret, &DIGEST, &mut rng),
-        sign(&secret, &DIGEST, &mut rng)
-    );
+    assert_ne!(sign(&secret, &DIGEST, &mut rng), sign(&secret, &DIGEST, &mut rng));
 }
 
 #[test]
@@ -61,12 +58,7 @@ fn any_flipped_bit_breaks_the_signature() {
         let mut bytes = signature;
         bytes[bit / 8] ^= 1 << (bit % 8);
         assert!(
-            verify(
-                &secret.public(),
-                &DIGEST,
-                &SchnorrSignature::from_bytes(bytes)
-            )
-            .is_err(),
+            verify(&secret.public(), &DIGEST, &SchnorrSignature::from_bytes(bytes)).is_err(),
             "bit {bit}"
         );
     }
@@ -79,10 +71,7 @@ fn any_flipped_digest_bit_breaks_the_signature() {
     for bit in 0..256 {
         let mut digest = DIGEST;
         digest[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(
-            verify(&secret.public(), &digest, &signature),
-            Err(SignatureError::Mismatch)
-        );
+        assert_eq!(verify(&secret.public(), &digest, &signature), Err(SignatureError::Mismatch));
     }
 }
 
@@ -90,15 +79,8 @@ fn any_flipped_digest_bit_breaks_the_signature() {
 fn another_key_does_not_verify() {
     let (secret, mut rng) = signer();
     let signature = sign(&secret, &DIGEST, &mut rng);
-    for other in [
-        TreeSecret::generate(&mut rng).public(),
-        Point::generator(),
-        Point::sign_base(),
-    ] {
-        assert_eq!(
-            verify(&other, &DIGEST, &signature),
-            Err(SignatureError::Mismatch)
-        );
+    for other in [TreeSecret::generate(&mut rng).public(), Point::generator(), Point::sign_base()] {
+        assert_eq!(verify(&other, &DIGEST, &signature), Err(SignatureError::Mismatch));
     }
 }
 
@@ -109,21 +91,13 @@ fn a_scalar_plus_the_order_is_refused() {
     let mut scalar = Fr::from_le_bytes_mod_order(&bytes[32..]).into_bigint();
     assert!(!scalar.add_with_carry(&Fr::MODULUS));
     bytes[32..].copy_from_slice(&scalar.to_bytes_le());
-    let outcome = verify(
-        &secret.public(),
-        &DIGEST,
-        &SchnorrSignature::from_bytes(bytes),
-    );
+    let outcome = verify(&secret.public(), &DIGEST, &SchnorrSignature::from_bytes(bytes));
     assert_eq!(outcome, Err(SignatureError::NotCanonical));
 }
 
 #[test]
 fn zero_bytes_are_no_signature() {
     let (secret, _) = signer();
-    let outcome = verify(
-        &secret.public(),
-        &DIGEST,
-        &SchnorrSignature::from_bytes([0; 64]),
-    );
+    let outcome = verify(&secret.public(), &DIGEST, &SchnorrSignature::from_bytes([0; 64]));
     assert_eq!(outcome, Err(SignatureError::Mismatch));
 }

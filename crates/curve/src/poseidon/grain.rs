@@ -22,9 +22,7 @@ impl Grain {
             (partial_rounds, 10),
             (0x3fff_ffff, 30),
         ];
-        let register = fields
-            .into_iter()
-            .fold(0u128, |seed, (value, bits)| (seed << bits) | value as u128);
+        let register = fields.into_iter().fold(0u128, |seed, (value, bits)| (seed << bits) | value as u128);
         let mut grain = Self { register };
         for _ in 0..160 {
             grain.step();
@@ -34,9 +32,7 @@ impl Grain {
 
     fn step(&mut self) -> bool {
         let taps = [0, 13, 23, 38, 51, 62];
-        let bit = taps
-            .into_iter()
-            .fold(0, |sum, tap| sum ^ (self.register >> (79 - tap)) & 1);
+        let bit = taps.into_iter().fold(0, |sum, tap| sum ^ (self.register >> (79 - tap)) & 1);
         self.register = (self.register << 1 | bit) & ((1 << 80) - 1);
         bit == 1
     }

@@ -1,0 +1,114 @@
+//! Making keys and proofs.
+
+mod key;
+mod qap;
+mod setup;
+
+use ark_bn254::{Fr, G1Projective};
+use ark_ec::CurveGroup;
+use ark_ff::PrimeField;
+use curve::TreeSecret;
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+pub use self::{
+    key::{ProvingKey, ProvingKeyError},
+    setup::{SetupStage, setup_development},
+};
+use crate::{
+    circuit::{Builder, SynthesisError, synthesize},
+    msm::msm,
+    proof::Proof,
+    statement::Statement,
+    tier::Tier,
+};
+
+/// Why there is no proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProveError {
+    /// The proving key is for another circuit than the statement needs. The caller's fault.
+    #[error("statement needs {needed}, proving key is for {got}")]
+    WrongTier {
+        /// The statement's tier.
+        needed: Tier,
+        /// The key's tier.
+        got: Tier,
+    },
+    /// The secret does not lead to the statement's keys: this one, counted from the leaf, differs first. The caller's
+    /// fault.
+    #[error("secret does not lead to key {position}")]
+    SecretMismatch {
+        /// Position in the statement's keys; positions beyond the signing key are padding.
+        position: usize,
+    },
+    /// One secret in about 2^60 has no proof; start again with another leaf secret.
+    #[error("this secret has no proof, take another")]
+    Unprovable,
+    /// The finished proof does not verify: a damaged key file, faulty hardware, or a key of another circuit version.
+    #[error("proof did not verify under the key's own verifying key")]
+    Invalid,
+}
+
+/// Proves a statement.
+///
+/// Needs tens of megabytes and, for the largest tier, some hundred milliseconds of one core; callers with an async
+/// runtime run it on a blocking thread. The proof is verified before it is returned, so that neither a wrong secret nor
+/// a fault can yield one that others refuse. The witness is wiped; its curve arithmetic is not constant-time.
+///
+/// # Errors
+///
+/// See [`ProveError`].
+pub fn prove(
+    key: &ProvingKey,
+    statement: &Statement,
+    secret: &TreeSecret,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Proof, ProveError> {
+    if statement.tier() != key.tier() {
+        return Err(ProveError::WrongTier { needed: statement.tier(), got: key.tier() });
+    }
+    let expanded = statement.expand();
+    let mut builder = Builder::for_witness(key.shape.matrices.variables);
+    synthesize(&mut builder, &expanded, secret).map_err(|error| match error {
+        SynthesisError::WrongKey(position) => ProveError::SecretMismatch { position },
+        SynthesisError::Unlucky => ProveError::Unprovable,
+    })?;
+    let values = builder.into_values();
+    if values.len() != key.shape.matrices.variables {
+        return Err(ProveError::Invalid);
+    }
+    let proof = assemble(key, &values, [random_scalar(rng), random_scalar(rng)]);
+    key.prepared().verify(&expanded, statement.dh_levels(), &proof).map_err(|_| ProveError::Invalid)?;
+    Ok(proof)
+}
+
+/// Groth16 (eprint 2016/260), section 3.2: the three elements of a proof.
+fn assemble(key: &ProvingKey, values: &[Fr], [mut r, mut s]: [Fr; 2]) -> Proof {
+    let quotient = qap::quotient(&key.shape, values);
+    let integers = Zeroizing::new(values.iter().map(|value| value.into_bigint()).collect::<Vec<_>>());
+    let pick = |columns: &[u32]| {
+        let picked = columns.iter().filter_map(|column| integers.get(*column as usize).copied());
+        Zeroizing::new(picked.collect::<Vec<_>>())
+    };
+    let (of_a, of_b) = (pick(&key.shape.a_columns), pick(&key.shape.b_columns));
+    let private = integers.get(key.shape.matrices.inputs..).unwrap_or_default();
+
+    let a = msm(&key.a, &of_a) + key.verifying_key.alpha + key.delta_g1 * r;
+    let b1 = msm(&key.b_g1, &of_b) + key.beta_g1 + key.delta_g1 * s;
+    let b2 = msm(&key.b_g2, &of_b) + key.verifying_key.beta + key.verifying_key.delta * s;
+    let mut c = msm(&key.l, private) + msm(&key.h, &quotient);
+    c += a * s + b1 * r - key.delta_g1 * (r * s);
+    r.zeroize();
+    s.zeroize();
+    let g1 = G1Projective::normalize_batch(&[a, c]);
+    let [a, c] = [0, 1].map(|index| g1.get(index).copied().unwrap_or_default());
+    Proof::from_points(a, b2.into_affine(), c)
+}
+
+/// A uniform scalar, by reducing 64 bytes.
+fn random_scalar(rng: &mut (impl CryptoRng + ?Sized)) -> Fr {
+    let mut bytes = Zeroizing::new([0; 64]);
+    rng.fill_bytes(&mut bytes[..]);
+    Fr::from_le_bytes_mod_order(&bytes[..])
+}

@@ -1,0 +1,201 @@
+//! The proving key and its file.
+
+use core::fmt;
+use std::sync::OnceLock;
+
+use ark_bn254::{G1Affine, G2Affine};
+use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+
+use super::qap::Shape;
+use crate::{
+    hash::ProvingKeyHash,
+    tier::Tier,
+    verifier::PreparedKey,
+    verifying_key::{VerifyingKey, VerifyingKeyError},
+};
+
+/// First bytes of a proving-key file.
+const MAGIC: &[u8; 8] = b"kith-pk\n";
+/// Version of the circuit and of the file's layout; either changing is a new version.
+const VERSION: u32 = 1;
+/// Magic, version, tier number, three zero bytes.
+const HEADER_LEN: usize = 16;
+const G1_LEN: usize = 64;
+const G2_LEN: usize = 128;
+
+/// Why bytes are no proving key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProvingKeyError {
+    /// The file does not start as a proving key does.
+    #[error("not a proving key")]
+    NotAKey,
+    /// The file is for another version of circuit or layout.
+    #[error("proving key has version {0}, this program needs version 1")]
+    Version(u32),
+    /// No circuit has this number.
+    #[error("proving key is for the unknown tier {0}")]
+    UnknownTier(u8),
+    /// The file is cut off or has been added to.
+    #[error("proving key has {got} bytes instead of {expected}")]
+    Length {
+        /// Bytes a key of this tier has.
+        expected: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// A part cannot be read although the length is right.
+    #[error("malformed proving key")]
+    Malformed,
+    /// The embedded verifying key is not acceptable.
+    #[error("verifying key inside the proving key: {0}")]
+    VerifyingKey(VerifyingKeyError),
+}
+
+/// What the prover of one tier needs: the key's points, and the circuit's matrices.
+///
+/// About 12 MB of points and as much again of matrices for the largest tier. Share it behind an `Arc`.
+pub struct ProvingKey {
+    pub(super) verifying_key: VerifyingKey,
+    pub(super) shape: Shape,
+    pub(super) beta_g1: G1Affine,
+    pub(super) delta_g1: G1Affine,
+    /// A polynomials of the variables in [`Shape::a_columns`]; variables on neither side cost nothing.
+    pub(super) a: Vec<G1Affine>,
+    pub(super) b_g1: Vec<G1Affine>,
+    pub(super) b_g2: Vec<G2Affine>,
+    /// The private variables' shares.
+    pub(super) l: Vec<G1Affine>,
+    /// Powers of the secret point times its vanishing polynomial.
+    pub(super) h: Vec<G1Affine>,
+    prepared: OnceLock<PreparedKey>,
+}
+
+impl ProvingKey {
+    pub(super) fn new(
+        verifying_key: VerifyingKey,
+        shape: Shape,
+        [beta_g1, delta_g1]: [G1Affine; 2],
+        [a, b_g1, l, h]: [Vec<G1Affine>; 4],
+        b_g2: Vec<G2Affine>,
+    ) -> Self {
+        Self { verifying_key, shape, beta_g1, delta_g1, a, b_g1, b_g2, l, h, prepared: OnceLock::new() }
+    }
+
+    /// The circuit the key is for.
+    #[must_use]
+    pub const fn tier(&self) -> Tier {
+        self.verifying_key.tier
+    }
+
+    /// The verifying key that belongs to it.
+    #[must_use]
+    pub const fn verifying_key(&self) -> &VerifyingKey {
+        &self.verifying_key
+    }
+
+    /// The hash of the key's file; encodes the key to compute it.
+    #[must_use]
+    pub fn hash(&self) -> ProvingKeyHash {
+        ProvingKeyHash::of(&self.to_bytes())
+    }
+
+    /// Constraints, variables and entries of the circuit, for reports.
+    #[must_use]
+    pub fn constraints(&self) -> usize {
+        self.shape.matrices.constraints()
+    }
+
+    pub(super) fn prepared(&self) -> &PreparedKey {
+        self.prepared.get_or_init(|| PreparedKey::new(self.verifying_key.clone()))
+    }
+
+    /// The key as a file: a header of 16 bytes, then uncompressed points whose number the circuit fixes.
+    ///
+    /// In order: α, β, γ, δ and the input points of the verifying key; β and δ in G1; the A points; the B points in G1
+    /// and in G2; the private shares; the powers.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut file = Vec::with_capacity(file_len(self.tier(), &self.shape));
+        file.extend_from_slice(MAGIC);
+        file.extend_from_slice(&VERSION.to_le_bytes());
+        file.extend_from_slice(&[self.tier().number(), 0, 0, 0]);
+        let vk = &self.verifying_key;
+        write(&mut file, &[vk.alpha]);
+        write(&mut file, &[vk.beta, vk.gamma, vk.delta]);
+        write(&mut file, &vk.inputs);
+        write(&mut file, &[self.beta_g1, self.delta_g1]);
+        write(&mut file, &self.a);
+        write(&mut file, &self.b_g1);
+        write(&mut file, &self.b_g2);
+        write(&mut file, &self.l);
+        write(&mut file, &self.h);
+        file
+    }
+
+    /// Reads a key's file without checking its points, which takes tens of milliseconds instead of seconds.
+    ///
+    /// The caller must have compared [`ProvingKeyHash::of`] the bytes with a pinned hash: with points of an attacker's
+    /// choice a proof could give away the witness. Header, length and the embedded verifying key are checked.
+    ///
+    /// # Errors
+    ///
+    /// See [`ProvingKeyError`].
+    pub fn from_bytes_trusted(bytes: &[u8]) -> Result<Self, ProvingKeyError> {
+        let (header, mut rest) = bytes.split_at_checked(HEADER_LEN).ok_or(ProvingKeyError::NotAKey)?;
+        let (magic, header) = header.split_at(MAGIC.len());
+        let [v0, v1, v2, v3, number, zeros @ ..] = header else { return Err(ProvingKeyError::NotAKey) };
+        if magic != MAGIC || zeros != [0; 3] {
+            return Err(ProvingKeyError::NotAKey);
+        }
+        let version = u32::from_le_bytes([*v0, *v1, *v2, *v3]);
+        if version != VERSION {
+            return Err(ProvingKeyError::Version(version));
+        }
+        let tier = Tier::from_number(*number).ok_or(ProvingKeyError::UnknownTier(*number))?;
+        let shape = Shape::of(tier).ok_or(ProvingKeyError::Malformed)?;
+        let expected = file_len(tier, &shape);
+        if bytes.len() != expected {
+            return Err(ProvingKeyError::Length { expected, got: bytes.len() });
+        }
+        let rest = &mut rest;
+        let alpha = read_one(rest)?;
+        let [beta, gamma, delta] = [read_one(rest)?, read_one(rest)?, read_one(rest)?];
+        let inputs = read(rest, shape.matrices.inputs)?;
+        let unchecked = VerifyingKey { tier, alpha, beta, gamma, delta, inputs };
+        let verifying_key =
+            VerifyingKey::from_bytes(tier, &unchecked.to_bytes()).map_err(ProvingKeyError::VerifyingKey)?;
+        let [beta_g1, delta_g1] = [read_one(rest)?, read_one(rest)?];
+        let a = read(rest, shape.a_columns.len())?;
+        let b_g1 = read(rest, shape.b_columns.len())?;
+        let b_g2 = read(rest, shape.b_columns.len())?;
+        let l = read(rest, shape.private())?;
+        let h = read(rest, shape.quotient_len())?;
+        Ok(Self::new(verifying_key, shape, [beta_g1, delta_g1], [a, b_g1, l, h], b_g2))
+    }
+}
+
+impl fmt::Debug for ProvingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProvingKey({}, {})", self.tier(), self.verifying_key.hash())
+    }
+}
+
+fn file_len(tier: Tier, shape: &Shape) -> usize {
+    let b = shape.b_columns.len();
+    let g1 = 1 + tier.inputs() + 1 + 2 + shape.a_columns.len() + b + shape.private() + shape.quotient_len();
+    HEADER_LEN + g1 * G1_LEN + (3 + b) * G2_LEN
+}
+
+fn write<T: CanonicalSerialize>(file: &mut Vec<u8>, points: &[T]) {
+    // Writing to a vector does not fail.
+    let _written = points.iter().all(|point| point.serialize_uncompressed(&mut *file).is_ok());
+}
+
+fn read_one<T: CanonicalDeserialize>(rest: &mut &[u8]) -> Result<T, ProvingKeyError> {
+    T::deserialize_uncompressed_unchecked(rest).map_err(|_| ProvingKeyError::Malformed)
+}
+
+fn read<T: CanonicalDeserialize>(rest: &mut &[u8], count: usize) -> Result<Vec<T>, ProvingKeyError> {
+    (0..count).map(|_| read_one(rest)).collect()
+}

@@ -1,0 +1,126 @@
+//! Key generation, Groth16 (eprint 2016/260) section 3.2, from a public seed.
+
+use ark_bn254::{Fr, G1Projective, G2Projective};
+use ark_ec::{CurveGroup, PrimeGroup, scalar_mul::BatchMulPreprocessing};
+use ark_ff::{AdditiveGroup, Field, PrimeField};
+use ark_poly::EvaluationDomain;
+use chacha20::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::{
+    key::ProvingKey,
+    qap::{self, Shape},
+};
+use crate::{tier::Tier, verifying_key::VerifyingKey};
+
+/// What key generation is about to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetupStage {
+    /// Lay down the circuit.
+    Circuit,
+    /// Evaluate its polynomials at the secret point.
+    Polynomials,
+    /// Multiply in G1; the longest stage.
+    FirstGroup,
+    /// Multiply in G2.
+    SecondGroup,
+    /// All done.
+    Finished,
+}
+
+/// The secrets a setup must forget. Those of the development keys are public.
+struct Trapdoor {
+    alpha: Fr,
+    beta: Fr,
+    gamma: Fr,
+    delta: Fr,
+    point: Fr,
+}
+
+/// Makes the development keys of a tier: the same bytes on every machine.
+///
+/// All randomness is ChaCha20 under the seed SHA-256(`kith/v1/development-keys` ‖ tier number), so anybody who reads
+/// this can forge proofs under these keys. They serve development and tests, never people.
+///
+/// Takes some seconds for the largest tier on one core. `progress` is called at the start of each stage.
+#[must_use = "making keys takes seconds"]
+pub fn setup_development(tier: Tier, mut progress: impl FnMut(SetupStage)) -> Option<ProvingKey> {
+    progress(SetupStage::Circuit);
+    let shape = Shape::of(tier)?;
+    let seed =
+        Sha256::new().chain_update(b"kith/v1/development-keys").chain_update([tier.number()]).finalize();
+    let mut rng = ChaCha20Rng::from_seed(seed.into());
+    let mut draw = || loop {
+        let scalar = scalar(&mut rng);
+        if scalar != Fr::ZERO {
+            return scalar;
+        }
+    };
+    let (alpha, beta, gamma, delta) = (draw(), draw(), draw(), draw());
+    let point = loop {
+        let point = draw();
+        if shape.domain.evaluate_vanishing_polynomial(point) != Fr::ZERO {
+            break point;
+        }
+    };
+    let key = generate(tier, shape, &Trapdoor { alpha, beta, gamma, delta, point }, &mut progress)?;
+    progress(SetupStage::Finished);
+    Some(key)
+}
+
+fn scalar(rng: &mut impl Rng) -> Fr {
+    let mut bytes = [0; 64];
+    rng.fill_bytes(&mut bytes);
+    Fr::from_le_bytes_mod_order(&bytes)
+}
+
+fn generate(
+    tier: Tier,
+    shape: Shape,
+    trapdoor: &Trapdoor,
+    progress: &mut impl FnMut(SetupStage),
+) -> Option<ProvingKey> {
+    progress(SetupStage::Polynomials);
+    let Trapdoor { alpha, beta, gamma, delta, point } = *trapdoor;
+    let ([a, b, c], vanishing) = qap::evaluate_at(&shape, point);
+    let (by_gamma, by_delta) = (gamma.inverse()?, delta.inverse()?);
+    let combined = a.iter().zip(&b).zip(&c).map(|((a, b), c)| beta * a + alpha * b + c);
+    let inputs = shape.matrices.inputs;
+    let shares: Vec<Fr> = combined
+        .enumerate()
+        .map(|(variable, sum)| sum * if variable < inputs { by_gamma } else { by_delta })
+        .collect();
+    let mut power = vanishing * by_delta;
+    let quotient: Vec<Fr> = (0..shape.quotient_len())
+        .map(|_| {
+            let current = power;
+            power *= point;
+            current
+        })
+        .collect();
+    let pick = |values: &[Fr], columns: &[u32]| -> Vec<Fr> {
+        columns.iter().filter_map(|column| values.get(*column as usize).copied()).collect()
+    };
+    let of_a = pick(&a, &shape.a_columns);
+    let of_b = Zeroizing::new(pick(&b, &shape.b_columns));
+
+    progress(SetupStage::FirstGroup);
+    let g1 = G1Projective::generator();
+    let table = BatchMulPreprocessing::new(g1, shape.matrices.variables + shape.quotient_len());
+    let points = table.batch_mul(&shares);
+    let (public, private) = points.split_at_checked(inputs)?;
+    let [alpha_g1, beta_g1, delta_g1] = [alpha, beta, delta].map(|scalar| (g1 * scalar).into_affine());
+    let a = table.batch_mul(&of_a);
+    let b_g1 = table.batch_mul(&of_b);
+    let h = table.batch_mul(&quotient);
+
+    progress(SetupStage::SecondGroup);
+    let g2 = G2Projective::generator();
+    let b_g2 = BatchMulPreprocessing::new(g2, of_b.len()).batch_mul(&of_b);
+    let [beta, gamma, delta] = [beta, gamma, delta].map(|scalar| (g2 * scalar).into_affine());
+    let verifying_key = VerifyingKey { tier, alpha: alpha_g1, beta, gamma, delta, inputs: public.to_vec() };
+    Some(ProvingKey::new(verifying_key, shape, [beta_g1, delta_g1], [a, b_g1, private.to_vec(), h], b_g2))
+}

@@ -1,0 +1,343 @@
+//! Checking proofs, alone and in batches.
+
+use core::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
+
+use ark_bn254::{Bn254, Fq12, Fr, G1Affine, G1Projective, G2Affine};
+use ark_ec::{AffineRepr, CurveGroup, pairing::Pairing};
+use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField};
+use protocol::ParamsHash;
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    hash::VerifyingKeyHash,
+    msm::{FixedBases, msm},
+    proof::Proof,
+    statement::{Expanded, LevelTable, Statement},
+    tier::Tier,
+    verifying_key::VerifyingKey,
+};
+
+type G2Prepared = <Bn254 as Pairing>::G2Prepared;
+
+/// Why a proof is not accepted for a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// The set has no key for the statement's tier: a limit of the parameters in force, not of the prover.
+    #[error("no verifying key for {0}")]
+    UnknownTier(Tier),
+    /// The proof does not hold for the statement. The fault of whoever made it.
+    #[error("proof does not hold for its statement")]
+    Mismatch,
+}
+
+/// Why keys do not form a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeySetError {
+    /// Two keys are for one tier.
+    #[error("two verifying keys for {0}")]
+    Duplicate(Tier),
+    /// A set needs at least one key.
+    #[error("no verifying keys")]
+    Empty,
+}
+
+/// The verifying keys in force, one for each tier, prepared for use.
+///
+/// About 0.5 MB for both tiers, mostly precomputed multiples of the input points.
+pub struct VerifyingKeys {
+    keys: BTreeMap<Tier, PreparedKey>,
+    hash: ParamsHash,
+}
+
+impl VerifyingKeys {
+    /// Prepares a set of keys.
+    ///
+    /// # Errors
+    ///
+    /// [`KeySetError`] for no key at all or two for one tier.
+    pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
+        let keys: Vec<_> = keys.into_iter().collect();
+        if keys.is_empty() {
+            return Err(KeySetError::Empty);
+        }
+        let mut tiers = BTreeSet::new();
+        if let Some(key) = keys.iter().find(|key| !tiers.insert(key.tier)) {
+            return Err(KeySetError::Duplicate(key.tier));
+        }
+        Ok(Self::prepare(keys))
+    }
+
+    /// As [`VerifyingKeys::new`] for keys known to differ in tier.
+    pub(crate) fn prepare(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
+        let keys: BTreeMap<_, _> = keys.into_iter().map(|key| (key.tier, PreparedKey::new(key))).collect();
+        let mut hasher = Sha256::new().chain_update(b"kith/v1/params");
+        for (tier, key) in &keys {
+            hasher.update([tier.number()]);
+            hasher.update(key.hash.as_bytes());
+        }
+        Self { keys, hash: ParamsHash::new(hasher.finalize().into()) }
+    }
+
+    /// SHA-256 of the label `kith/v1/params` and, for each tier in ascending order, its number as one byte and its
+    /// key's hash.
+    #[must_use]
+    pub const fn params_hash(&self) -> ParamsHash {
+        self.hash
+    }
+
+    /// The tiers with a key, ascending.
+    pub fn tiers(&self) -> impl Iterator<Item = Tier> + '_ {
+        self.keys.keys().copied()
+    }
+
+    /// The hash of a tier's key, `None` if the set has none.
+    #[must_use]
+    pub fn key_hash(&self, tier: Tier) -> Option<VerifyingKeyHash> {
+        self.keys.get(&tier).map(|key| key.hash)
+    }
+
+    /// A tier's key, `None` if the set has none.
+    #[must_use]
+    pub fn key(&self, tier: Tier) -> Option<&VerifyingKey> {
+        self.keys.get(&tier).map(|key| &key.key)
+    }
+
+    /// The deepest path any proof under these keys can have, in Diffie–Hellman levels of the tree.
+    #[must_use]
+    pub fn max_dh_levels(&self) -> usize {
+        self.keys.keys().map(|tier| tier.dh_levels()).max().unwrap_or(0)
+    }
+
+    /// Whether any key of the set is a development key, whose trapdoor everybody can compute.
+    ///
+    /// A program that runs with such keys says so where its operator sees it.
+    #[must_use]
+    pub fn are_for_development(&self) -> bool {
+        self.keys.values().any(|key| crate::development::is_development_key(key.hash))
+    }
+
+    /// Checks one proof: one multi-scalar multiplication over the inputs and three Miller loops.
+    ///
+    /// # Errors
+    ///
+    /// [`ProofError::UnknownTier`] without a key for the statement's tier, [`ProofError::Mismatch`] if the proof does
+    /// not hold.
+    pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), ProofError> {
+        let key = self.keys.get(&statement.tier()).ok_or(ProofError::UnknownTier(statement.tier()))?;
+        key.verify(&statement.expand(), statement.dh_levels(), proof)
+    }
+
+    /// Checks many proofs at once and blames exactly those that do not hold.
+    ///
+    /// A random linear combination with fresh 128-bit coefficients is checked for up to 256 proofs at a time, of any
+    /// mix of tiers; where it fails, halves are checked until single proofs are left. With b bad ones among n that
+    /// takes up to about 2b·log₂(n) further combinations, so proofs of unproven senders are better batched apart.
+    ///
+    /// The outcomes are in the order of the items.
+    pub fn verify_batch(
+        &self,
+        items: &[(Statement, Proof)],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Vec<Result<(), ProofError>> {
+        let mut outcomes = vec![Ok(()); items.len()];
+        for (batch, outcomes) in items.chunks(Self::BATCH).zip(outcomes.chunks_mut(Self::BATCH)) {
+            self.verify_chunk(batch, outcomes, rng);
+        }
+        outcomes
+    }
+
+    const BATCH: usize = 256;
+
+    fn verify_chunk(
+        &self,
+        batch: &[(Statement, Proof)],
+        outcomes: &mut [Result<(), ProofError>],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) {
+        let mut pending = Vec::with_capacity(batch.len());
+        for ((statement, proof), outcome) in batch.iter().zip(outcomes) {
+            match self.keys.get(&statement.tier()) {
+                Some(key) => pending.push(Pending { statement, inputs: Vec::new(), proof, key, outcome }),
+                None => *outcome = Err(ProofError::UnknownTier(statement.tier())),
+            }
+        }
+        for_each(&mut pending, |item| item.inputs = item.statement.expand().inputs());
+        let mut unchecked = vec![&mut pending[..]];
+        while let Some(range) = unchecked.pop() {
+            if let [item] = range {
+                *item.outcome =
+                    item.key.verify(&item.statement.expand(), item.statement.dh_levels(), item.proof);
+            } else if !range.is_empty() && !combination_holds(range, rng) {
+                let (left, right) = range.split_at_mut(range.len() / 2);
+                unchecked.extend([left, right]);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for VerifyingKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.keys.iter().map(|(tier, key)| (tier, key.hash))).finish()
+    }
+}
+
+struct Pending<'a> {
+    statement: &'a Statement,
+    inputs: Vec<Fr>,
+    proof: &'a Proof,
+    key: &'a PreparedKey,
+    outcome: &'a mut Result<(), ProofError>,
+}
+
+/// Whether Π (e(A, B) · e(−α, β) · e(−inputs, γ) · e(−C, δ))^r = 1 for fresh random r, one for each proof.
+fn combination_holds(items: &[Pending<'_>], rng: &mut (impl CryptoRng + ?Sized)) -> bool {
+    struct Tally<'a> {
+        key: &'a PreparedKey,
+        inputs: Vec<Fr>,
+        c_points: Vec<G1Affine>,
+        c_coefficients: Vec<BigInt<4>>,
+    }
+    let mut tallies: BTreeMap<Tier, Tally<'_>> = BTreeMap::new();
+    let mut scaled = Vec::with_capacity(items.len());
+    for item in items {
+        let coefficient = coefficient(rng);
+        let r = Fr::from(coefficient);
+        let tally = tallies.entry(item.key.key.tier).or_insert_with(|| Tally {
+            key: item.key,
+            inputs: vec![Fr::ZERO; item.inputs.len() + 1],
+            c_points: Vec::new(),
+            c_coefficients: Vec::new(),
+        });
+        for (sum, input) in tally.inputs.iter_mut().zip(core::iter::once(&Fr::ONE).chain(&item.inputs)) {
+            *sum += r * input;
+        }
+        tally.c_points.push(item.proof.c);
+        tally.c_coefficients.push(r.into_bigint());
+        scaled.push((item.proof, coefficient, G1Projective::ZERO, None));
+    }
+    for_each(&mut scaled, |(proof, coefficient, a, b)| {
+        let [low, high] = [*coefficient, *coefficient >> 64].map(|limb| limb as u64 & u64::MAX);
+        *a = proof.a.mul_bigint([low, high]);
+        *b = Some(G2Prepared::from(proof.b));
+    });
+    let (mut g1, mut g2): (Vec<_>, Vec<_>) =
+        scaled.into_iter().filter_map(|(_, _, a, b)| Some((a, b?))).unzip();
+    for tally in tallies.into_values() {
+        let key = tally.key;
+        let total = tally.inputs.first().copied().unwrap_or_default();
+        g1.push(-(key.key.alpha * total));
+        g2.push(key.beta.clone());
+        g1.push(key.inputs.sum(0, &tally.inputs));
+        g2.push(key.gamma_negated.clone());
+        g1.push(msm(&tally.c_points, &tally.c_coefficients));
+        g2.push(key.delta_negated.clone());
+    }
+    is_one(&G1Projective::normalize_batch(&g1), g2)
+}
+
+/// A coefficient in 1 … 2^128 − 1 that nobody could foresee when the proofs were made.
+fn coefficient(rng: &mut (impl CryptoRng + ?Sized)) -> u128 {
+    loop {
+        let mut bytes = [0; 16];
+        rng.fill_bytes(&mut bytes);
+        let value = u128::from_le_bytes(bytes);
+        if value != 0 {
+            return value;
+        }
+    }
+}
+
+/// Whether the product of the pairings is one.
+fn is_one(g1: &[G1Affine], g2: Vec<G2Prepared>) -> bool {
+    pairing_product(g1, g2) == Some(Fq12::ONE)
+}
+
+fn pairing_product(g1: &[G1Affine], g2: Vec<G2Prepared>) -> Option<Fq12> {
+    Bn254::final_exponentiation(Bn254::multi_miller_loop(g1.iter().copied(), g2)).map(|output| output.0)
+}
+
+/// A key with everything that does not depend on a proof computed.
+pub(crate) struct PreparedKey {
+    key: VerifyingKey,
+    hash: VerifyingKeyHash,
+    alpha_beta: Option<Fq12>,
+    beta: G2Prepared,
+    gamma_negated: G2Prepared,
+    delta_negated: G2Prepared,
+    inputs: FixedBases<ark_bn254::g1::Config>,
+    /// By number of tree levels: what the tables of the sign level and the padding above it add to the input sum.
+    constant_shares: Vec<OnceLock<G1Projective>>,
+}
+
+impl PreparedKey {
+    pub(crate) fn new(key: VerifyingKey) -> Self {
+        let beta = G2Prepared::from(key.beta);
+        Self {
+            hash: key.hash(),
+            alpha_beta: pairing_product(&[key.alpha], vec![beta.clone()]),
+            beta,
+            gamma_negated: negated(key.gamma),
+            delta_negated: negated(key.delta),
+            inputs: FixedBases::new(&key.inputs),
+            constant_shares: (0..key.tier.levels()).map(|_| OnceLock::new()).collect(),
+            key,
+        }
+    }
+
+    /// Checks a proof for a statement of this key's tier and so many levels of the tree.
+    pub(crate) fn verify(
+        &self,
+        statement: &Expanded,
+        dh_levels: usize,
+        proof: &Proof,
+    ) -> Result<(), ProofError> {
+        let mut inputs = statement.inputs();
+        // Neither more nor fewer inputs than the key has points for: a surplus input would go unchecked.
+        if inputs.len() != self.key.tier.inputs() || self.key.inputs.len() != inputs.len() + 1 {
+            return Err(ProofError::Mismatch);
+        }
+        // The constant tables come last, so the rest is a prefix.
+        inputs.truncate(inputs.len() - 8 * (self.key.tier.levels() - dh_levels));
+        inputs.insert(0, Fr::ONE);
+        let sum = self.inputs.sum(0, &inputs) + self.constant_share(dh_levels);
+        let g1 = [proof.a, sum.into_affine(), proof.c];
+        let g2 = vec![proof.b.into(), self.gamma_negated.clone(), self.delta_negated.clone()];
+        match (pairing_product(&g1, g2), &self.alpha_beta) {
+            (Some(product), Some(expected)) if product == *expected => Ok(()),
+            _ => Err(ProofError::Mismatch),
+        }
+    }
+
+    fn constant_share(&self, dh_levels: usize) -> G1Projective {
+        let compute = || {
+            let padding = self.key.tier.dh_levels() - dh_levels;
+            let tables = core::iter::once(LevelTable::sign())
+                .chain(core::iter::repeat_n(LevelTable::padding(), padding));
+            let inputs: Vec<Fr> = tables.flat_map(LevelTable::inputs).collect();
+            self.inputs.sum(self.key.inputs.len() - inputs.len(), &inputs)
+        };
+        self.constant_shares.get(dh_levels).map_or_else(compute, |share| *share.get_or_init(compute))
+    }
+}
+
+fn negated(point: G2Affine) -> G2Prepared {
+    G2Prepared::from(-point)
+}
+
+#[cfg(feature = "parallel")]
+fn for_each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
+    use rayon::prelude::*;
+    items.par_iter_mut().for_each(work);
+}
+
+#[cfg(not(feature = "parallel"))]
+fn for_each<T>(items: &mut [T], work: impl Fn(&mut T)) {
+    items.iter_mut().for_each(work);
+}

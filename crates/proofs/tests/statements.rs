@@ -1,0 +1,65 @@
+//! What is a statement, and which circuit it needs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    missing_docs,
+    reason = "test helpers"
+)]
+
+use proofs::{Statement, StatementError, Tier};
+use protocol::FrameDigest;
+
+#[path = "support/branch.rs"]
+mod branch;
+
+use branch::Branch;
+
+fn new(branch: &Branch, keys: usize, siblings: usize) -> Result<Statement, StatementError> {
+    let digest = FrameDigest::new(branch.digest);
+    Statement::new(digest, branch.keys[..keys].to_vec(), branch.siblings[..siblings].to_vec())
+}
+
+#[test]
+fn missing_or_surplus_keys_are_refused() {
+    let branch = Branch::random(8, 1);
+    for siblings in 0..=6 {
+        for keys in 0..=branch.keys.len() {
+            let outcome = new(&branch, keys, siblings);
+            if keys == siblings + 2 {
+                assert!(outcome.is_ok());
+            } else {
+                assert_eq!(outcome.unwrap_err(), StatementError::KeyCount { keys, siblings });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sender_cannot_choose_the_tier() {
+    let branch = Branch::random(15, 2);
+    for levels in 0..=15 {
+        let expected = if levels <= 7 { Tier::T8 } else { Tier::T16 };
+        assert_eq!(new(&branch, levels + 2, levels).unwrap().tier(), expected, "{levels} levels");
+    }
+}
+
+#[test]
+fn a_path_deeper_than_any_circuit_is_refused() {
+    let branch = Branch::random(16, 3);
+    assert_eq!(new(&branch, 18, 16).unwrap_err(), StatementError::TooManyLevels(16));
+}
+
+#[test]
+fn tiers_have_stable_numbers_and_sizes() {
+    let facts: Vec<_> =
+        Tier::ALL.iter().map(|t| (t.number(), t.levels(), t.dh_levels(), t.inputs())).collect();
+    assert_eq!(facts, [(8, 8, 7, 83), (16, 16, 15, 163)]);
+    for tier in Tier::ALL {
+        assert_eq!(Tier::from_number(tier.number()), Some(tier));
+    }
+    assert_eq!(Tier::from_number(0), None);
+}
