@@ -32,7 +32,7 @@ fn write(tier: Tier, directory: &Path, pin: bool) -> io::Result<()> {
     let key = setup_development(tier, |stage| {
         println!("{tier}: {stage:?} after {} ms", start.elapsed().as_millis())
     })
-    .ok_or_else(|| io::Error::other("the circuit does not synthesise"))?;
+    .map_err(io::Error::other)?;
     let file = key.to_bytes();
     let name = format!("development-t{}", tier.number());
     fs::create_dir_all(directory)?;

@@ -26,7 +26,7 @@ pub use development::{DEVELOPMENT_KEYS, DevelopmentKey};
 pub use hash::{ProvingKeyHash, VerifyingKeyHash};
 pub use proof::{Proof, ProofFormatError};
 #[cfg(feature = "prover")]
-pub use prover::{ProveError, ProvingKey, ProvingKeyError, SetupStage, prove, setup_development};
+pub use prover::{ProveError, ProvingKey, ProvingKeyError, SetupError, SetupStage, prove, setup_development};
 pub use statement::{Statement, StatementError};
 pub use tier::Tier;
 pub use verifier::{KeySetError, ProofError, VerifyingKeys};

@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 pub use self::{
     key::{ProvingKey, ProvingKeyError},
-    setup::{SetupStage, setup_development},
+    setup::{SetupError, SetupStage, setup_development},
 };
 use crate::{
     circuit::{Builder, SynthesisError, synthesize},

@@ -8,7 +8,7 @@ use std::{
 
 use ark_bn254::{Bn254, Fq12, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup, pairing::Pairing};
-use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField};
+use ark_ff::{AdditiveGroup, BigInt, Field};
 use protocol::ParamsHash;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
@@ -130,7 +130,8 @@ impl VerifyingKeys {
     /// [`ProofError::UnknownTier`] without a key for the statement's tier, [`ProofError::Mismatch`] if the proof does
     /// not hold.
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), ProofError> {
-        let key = self.keys.get(&statement.tier()).ok_or(ProofError::UnknownTier(statement.tier()))?;
+        let key =
+            self.keys.get(&statement.tier()).ok_or_else(|| ProofError::UnknownTier(statement.tier()))?;
         key.verify(&statement.expand(), statement.dh_levels(), proof)
     }
 
@@ -208,7 +209,8 @@ fn combination_holds(items: &[Pending<'_>], rng: &mut (impl CryptoRng + ?Sized))
     let mut scaled = Vec::with_capacity(items.len());
     for item in items {
         let coefficient = coefficient(rng);
-        let r = Fr::from(coefficient);
+        let [low, high] = coefficient;
+        let r = Fr::from(u128::from(high) << 64 | u128::from(low));
         let tally = tallies.entry(item.key.key.tier).or_insert_with(|| Tally {
             key: item.key,
             inputs: vec![Fr::ZERO; item.inputs.len() + 1],
@@ -219,12 +221,11 @@ fn combination_holds(items: &[Pending<'_>], rng: &mut (impl CryptoRng + ?Sized))
             *sum += r * input;
         }
         tally.c_points.push(item.proof.c);
-        tally.c_coefficients.push(r.into_bigint());
+        tally.c_coefficients.push(BigInt([low, high, 0, 0]));
         scaled.push((item.proof, coefficient, G1Projective::ZERO, None));
     }
     for_each(&mut scaled, |(proof, coefficient, a, b)| {
-        let [low, high] = [*coefficient, *coefficient >> 64].map(|limb| limb as u64 & u64::MAX);
-        *a = proof.a.mul_bigint([low, high]);
+        *a = proof.a.mul_bigint(*coefficient);
         *b = Some(G2Prepared::from(proof.b));
     });
     let (mut g1, mut g2): (Vec<_>, Vec<_>) =
@@ -242,14 +243,12 @@ fn combination_holds(items: &[Pending<'_>], rng: &mut (impl CryptoRng + ?Sized))
     is_one(&G1Projective::normalize_batch(&g1), g2)
 }
 
-/// A coefficient in 1 … 2^128 − 1 that nobody could foresee when the proofs were made.
-fn coefficient(rng: &mut (impl CryptoRng + ?Sized)) -> u128 {
+/// A coefficient in 1 … 2^128 − 1 that nobody could foresee when the proofs were made; least significant limb first.
+fn coefficient(rng: &mut (impl CryptoRng + ?Sized)) -> [u64; 2] {
     loop {
-        let mut bytes = [0; 16];
-        rng.fill_bytes(&mut bytes);
-        let value = u128::from_le_bytes(bytes);
-        if value != 0 {
-            return value;
+        let limbs = [rng.next_u64(), rng.next_u64()];
+        if limbs != [0; 2] {
+            return limbs;
         }
     }
 }

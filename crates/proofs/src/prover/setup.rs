@@ -31,6 +31,11 @@ pub enum SetupStage {
     Finished,
 }
 
+/// The circuit of a tier cannot be laid down: a defect of this crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("circuit {0} is inconsistent")]
+pub struct SetupError(Tier);
+
 /// The secrets a setup must forget. Those of the development keys are public.
 struct Trapdoor {
     alpha: Fr,
@@ -42,14 +47,17 @@ struct Trapdoor {
 
 /// Makes the development keys of a tier: the same bytes on every machine.
 ///
-/// All randomness is ChaCha20 under the seed SHA-256(`kith/v1/development-keys` ‖ tier number), so anybody who reads
+/// All randomness is `ChaCha20` under the seed SHA-256(`kith/v1/development-keys` ‖ tier number), so anybody who reads
 /// this can forge proofs under these keys. They serve development and tests, never people.
 ///
 /// Takes some seconds for the largest tier on one core. `progress` is called at the start of each stage.
-#[must_use = "making keys takes seconds"]
-pub fn setup_development(tier: Tier, mut progress: impl FnMut(SetupStage)) -> Option<ProvingKey> {
+///
+/// # Errors
+///
+/// [`SetupError`] if this crate's circuit is inconsistent, which the tests rule out for every tier.
+pub fn setup_development(tier: Tier, mut progress: impl FnMut(SetupStage)) -> Result<ProvingKey, SetupError> {
     progress(SetupStage::Circuit);
-    let shape = Shape::of(tier)?;
+    let shape = Shape::of(tier).ok_or(SetupError(tier))?;
     let seed =
         Sha256::new().chain_update(b"kith/v1/development-keys").chain_update([tier.number()]).finalize();
     let mut rng = ChaCha20Rng::from_seed(seed.into());
@@ -66,9 +74,10 @@ pub fn setup_development(tier: Tier, mut progress: impl FnMut(SetupStage)) -> Op
             break point;
         }
     };
-    let key = generate(tier, shape, &Trapdoor { alpha, beta, gamma, delta, point }, &mut progress)?;
+    let trapdoor = Trapdoor { alpha, beta, gamma, delta, point };
+    let key = generate(tier, shape, &trapdoor, &mut progress).ok_or(SetupError(tier))?;
     progress(SetupStage::Finished);
-    Some(key)
+    Ok(key)
 }
 
 fn scalar(rng: &mut impl Rng) -> Fr {
