@@ -108,3 +108,89 @@ fn open_with<A: Aead>(
     .map(Zeroizing::new)
     .map_err(|_| HybridError)
 }
+
+#[cfg(test)]
+mod tests {
+    use core::convert::Infallible;
+
+    use rand_core::{TryCryptoRng, TryRng};
+
+    use super::*;
+
+    /// Gives out a vector's ephemeral key material.
+    struct Fixed(Vec<u8>);
+
+    impl TryRng for Fixed {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            Ok(0)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            Ok(0)
+        }
+
+        fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
+            out.copy_from_slice(&self.0);
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Fixed {}
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        hex::decode(hex).unwrap()
+    }
+
+    fn key(hex: &str) -> [u8; 32] {
+        bytes(hex).try_into().unwrap()
+    }
+
+    /// RFC 9180, appendix A.2.1: base mode with ChaCha20-Poly1305.
+    #[test]
+    fn is_rfc_9180_with_chacha() {
+        let secret = key("8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb");
+        let public = key("4310ee97d88cc1f088a5576c77ab0cf5c3ac797f3d95139c6c84b5429c59662a");
+        let enc = key("1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a");
+        let info = bytes("4f6465206f6e2061204772656369616e2055726e");
+        let plaintext = bytes("4265617574792069732074727574682c20747275746820626561757479");
+        let ciphertext = bytes(
+            "1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db21993c62ce81883d2dd1b51a28",
+        );
+        assert_eq!(public_key(&secret), Ok(public));
+        let suite = Suite::ChaCha20Poly1305;
+        let opened = open(suite, &secret, &enc, &info, b"Count-0", &ciphertext).unwrap();
+        assert_eq!(*opened, plaintext);
+        let mut rng = Fixed(bytes("909a9b35d3dc4713a5e72a4da274b55d3d3821a37e5d099e74a647db583a904b"));
+        let sealed = seal(suite, &public, &info, b"Count-0", &plaintext, &mut rng).unwrap();
+        assert_eq!(sealed, (enc, ciphertext));
+    }
+
+    /// The RFC has no vector for AES-256-GCM with X25519; this one comes from an independent implementation.
+    #[test]
+    fn is_rfc_9180_with_aes() {
+        let sealed = bytes(
+            "7e81e916e3afcdb31ef74d8db923f2ba15b82a1aa6594ea228dcdf27d7b54f6cb9986f13003b140207c74406632ca7e17022841104",
+        );
+        let (enc, ciphertext) = sealed.split_first_chunk::<32>().unwrap();
+        let opened = open(Suite::Aes256Gcm, &[0x0e; 32], enc, b"info", b"aad", ciphertext).unwrap();
+        assert_eq!(*opened, b"plain");
+    }
+
+    #[test]
+    fn everything_is_bound() {
+        let mut rng = Fixed(vec![1; 32]);
+        let (secret, public) = generate(&mut rng);
+        assert_eq!(public_key(&secret), Ok(public));
+        let suite = Suite::Aes256Gcm;
+        let (enc, sealed) = seal(suite, &public, b"info", b"aad", b"plain", &mut Fixed(vec![2; 32])).unwrap();
+        assert!(open(suite, &secret, &enc, b"info", b"aad", &sealed).is_ok());
+        assert!(open(suite, &secret, &enc, b"inf", b"aad", &sealed).is_err());
+        assert!(open(suite, &secret, &enc, b"info", b"aa", &sealed).is_err());
+        assert!(open(suite, &[3; 32], &enc, b"info", b"aad", &sealed).is_err());
+        assert!(open(suite, &secret, &[0; 32], b"info", b"aad", &sealed).is_err(), "the point of order one");
+        assert!(open(Suite::ChaCha20Poly1305, &secret, &enc, b"info", b"aad", &sealed).is_err());
+        assert!(seal(suite, &[0; 32], b"", b"", b"", &mut Fixed(vec![2; 32])).is_err());
+    }
+}

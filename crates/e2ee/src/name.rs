@@ -41,7 +41,7 @@ impl DisplayName {
         if name.len() > Self::MAX {
             return Err(NameError::TooLong { len: name.len(), max: Self::MAX });
         }
-        if name.is_empty() || name.trim() != name {
+        if name.trim() != name || !name.chars().any(is_visible) {
             return Err(NameError::Blank);
         }
         if name.chars().any(controls_display) {
@@ -121,10 +121,20 @@ impl FileName {
     }
 }
 
-/// Whether a character changes how the text around it is laid out, or is not a character to show at all.
+/// Whether a character leaves a mark of its own: joiners and variation selectors belong into names, but are not one.
+fn is_visible(c: char) -> bool {
+    !c.is_whitespace()
+        && !matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+/// Whether a character changes how the text around it is laid out, or is made to be invisible.
 fn controls_display(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    let controls_layout = matches!(c,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let invisible = matches!(c,
+        '\u{00ad}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{3164}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}');
+    c.is_control() || controls_layout || invisible
 }
 
 fn unsafe_in_file_name(c: char) -> bool {
@@ -184,6 +194,8 @@ mod tests {
         assert!(DisplayName::new("👩‍🚀 Ζωή").is_ok(), "joiners belong to writing");
         assert_eq!(DisplayName::new(""), Err(NameError::Blank));
         assert_eq!(DisplayName::new(" x"), Err(NameError::Blank));
+        assert_eq!(DisplayName::new("\u{200d}"), Err(NameError::Blank), "nothing to see");
+        assert_eq!(DisplayName::new("a\u{200b}b"), Err(NameError::Character));
         assert_eq!(DisplayName::new("a\nb"), Err(NameError::Character));
         assert_eq!(DisplayName::new("a\u{202e}b"), Err(NameError::Character));
         assert!(DisplayName::new(&"x".repeat(64)).is_ok());
