@@ -1,1 +1,1 @@
-//! The dependency rules as a test.
+//! Holds no code: see `tests/` for the rules of the house.
