@@ -1,0 +1,250 @@
+//! The tree: what the journal says, in order of keys, in memory and in tables.
+//!
+//! One writer applies batches and seals memtables; one background thread flushes and compacts; anyone reads. A
+//! reader looks at the tree as of one commit: it opens a [`View`], and nothing committed later is seen through it.
+//!
+//! Tables are written and synced by the engine. Its manifest carries a checksum that the engine writes but does not
+//! read, so it is checked here before the engine may act on it; every block is checked by the engine when it is
+//! loaded, and every value by us (`values.rs`).
+
+mod manifest;
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use lsm_tree::{
+    AbstractTree as _, AnyTree, Cache, Config, Guard as _, IterGuardImpl, SequenceNumberCounter, Slice,
+    compaction::Leveled,
+};
+
+use crate::{
+    OpenError,
+    batch::Batch,
+    error::Damage,
+    keys::{self, Key},
+    values,
+};
+
+/// Levels of the tree.
+const LEVELS: usize = 7;
+
+pub(crate) struct Store {
+    tree: AnyTree,
+    seed: u64,
+    /// The engine's own counter: one number for each batch and each change of the table list.
+    seqno: SequenceNumberCounter,
+    /// Readers see what is below this. The engine's own notion of it would let a half-applied batch be seen, for
+    /// the background thread moves it as well.
+    published: AtomicU64,
+    /// How many views look at each point; the oldest bounds what may be collected.
+    views: Mutex<BTreeMap<u64, usize>>,
+}
+
+impl Store {
+    pub(crate) fn open(path: &Path, seed: u64, cache_bytes: u64) -> Result<Self, OpenError> {
+        manifest::check(path)?;
+        let seqno = SequenceNumberCounter::default();
+        let config = Config::new(path, seqno.clone(), SequenceNumberCounter::default())
+            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)));
+        let tree = guard(|| config.open())
+            .unwrap_or(Err(lsm_tree::Error::Unrecoverable))
+            .map_err(|source| OpenError::Tables { path: path.to_owned(), source })?;
+        seqno.fetch_max(tree.get_highest_persisted_seqno().map_or(1, |highest| highest + 1));
+        let published = AtomicU64::new(seqno.get());
+        Ok(Self { tree, seed, seqno, published, views: Mutex::default() })
+    }
+
+    /// Number of the last journal entry that is in the tables.
+    pub(crate) fn applied(self: &Arc<Self>) -> Result<u64, Damage> {
+        let applied = self.view().get(&keys::applied())?;
+        applied.map_or(Ok(0), |n| values::decode_number(&n))
+    }
+
+    /// Makes a batch visible, all of it at once. Called by the writer alone.
+    pub(crate) fn apply(&self, batch: &Batch) {
+        let at = self.seqno.next();
+        for (key, value) in batch.iter() {
+            match value {
+                Some(value) => self.tree.insert(key, values::seal(self.seed, key, value), at),
+                None => self.tree.remove(key, at),
+            };
+        }
+        self.published.store(at + 1, Ordering::Release);
+    }
+
+    /// Bytes in the memtable that is being written.
+    pub(crate) fn memtable_bytes(&self) -> u64 {
+        self.tree.active_memtable().size()
+    }
+
+    /// Memtables waiting to be flushed.
+    pub(crate) fn sealed(&self) -> usize {
+        self.tree.sealed_memtable_count()
+    }
+
+    /// Closes the memtable, which holds everything up to journal entry `last`. Called by the writer alone.
+    ///
+    /// The number goes into the memtable itself, so that it reaches the tables with what it counts or not at all.
+    pub(crate) fn seal(&self, last: u64) {
+        let key = keys::applied();
+        let at = self.seqno.next();
+        let number = values::seal(self.seed, &key, &values::encode_number(last));
+        self.tree.insert(key, number, at);
+        self.published.store(at + 1, Ordering::Release);
+        self.tree.rotate_memtable();
+    }
+
+    /// Writes sealed memtables to tables and syncs them.
+    pub(crate) fn flush(&self) -> Result<(), lsm_tree::Error> {
+        guard(|| {
+            let lock = self.tree.get_flush_lock();
+            self.tree.flush(&lock, self.collectable()).map(drop)
+        })
+        .unwrap_or(Err(lsm_tree::Error::Unrecoverable))
+    }
+
+    /// Does one step of compaction; whether there may be more to do.
+    pub(crate) fn compact(&self) -> Result<bool, lsm_tree::Error> {
+        let shape = |tree: &AnyTree| -> [Option<usize>; LEVELS] {
+            std::array::from_fn(|level| tree.level_table_count(level))
+        };
+        guard(|| {
+            let before = shape(&self.tree);
+            self.tree.compact(Arc::new(Leveled::default()), self.collectable())?;
+            Ok(shape(&self.tree) != before)
+        })
+        .unwrap_or(Err(lsm_tree::Error::Unrecoverable))
+    }
+
+    /// The tree as of the last commit.
+    pub(crate) fn view(self: &Arc<Self>) -> View {
+        let mut views = self.views();
+        // Read under the lock, so that `collectable` cannot pass between this and the registration.
+        let at = self.published.load(Ordering::Acquire);
+        *views.entry(at).or_default() += 1;
+        View { store: Arc::clone(self), at }
+    }
+
+    /// The engine may forget table lists that no reader at or after this point needs.
+    fn collectable(&self) -> u64 {
+        let views = self.views();
+        views.first_key_value().map_or_else(|| self.published.load(Ordering::Acquire), |(oldest, _)| *oldest)
+    }
+
+    fn views(&self) -> MutexGuard<'_, BTreeMap<u64, usize>> {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs engine code on stored bytes. What those bytes make it assert is damage to us, not a reason to die.
+fn guard<T>(run: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).ok()
+}
+
+/// The tree as of one commit.
+pub(crate) struct View {
+    store: Arc<Store>,
+    at: u64,
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let mut views = self.store.views();
+        if let Some(count) = views.get_mut(&self.at) {
+            *count -= 1;
+            if *count == 0 {
+                views.remove(&self.at);
+            }
+        }
+    }
+}
+
+/// A checked value.
+#[derive(Clone)]
+pub(crate) struct Value(Slice);
+
+impl std::ops::Deref for Value {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.get(values::CHECK_LEN..).unwrap_or_default()
+    }
+}
+
+impl View {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>, Damage> {
+        let found = guard(|| self.store.tree.get(key, self.at)).and_then(Result::ok).ok_or(Damage::UNKNOWN)?;
+        found.map(|sealed| self.checked(key, sealed)).transpose()
+    }
+
+    /// Entries with keys from `from` on and below `to`, from either end.
+    pub(crate) fn range(&self, from: &[u8], to: &[u8]) -> Range<'_> {
+        let entries = (from < to).then(|| guard(|| self.store.tree.range(from..to, self.at, None)));
+        match entries {
+            Some(Some(entries)) => Range { view: self, entries: Some(entries), failed: false },
+            Some(None) => Range { view: self, entries: None, failed: true },
+            None => Range { view: self, entries: None, failed: false },
+        }
+    }
+
+    /// Entries whose keys begin with `prefix`.
+    pub(crate) fn prefix(&self, prefix: &[u8]) -> Range<'_> {
+        self.range(prefix, &keys::end_of(prefix))
+    }
+
+    fn checked(&self, key: &[u8], sealed: Slice) -> Result<Value, Damage> {
+        match values::open(self.store.seed, key, &sealed) {
+            Some(_) => Ok(Value(sealed)),
+            None => Err(keys::parse_record(key).map_or(Damage::UNKNOWN, |(group, seq)| Damage::of(group, seq))),
+        }
+    }
+}
+
+/// Checked entries in order of keys. Ends after the first damaged one: what follows it cannot be trusted to be next.
+pub(crate) struct Range<'a> {
+    view: &'a View,
+    entries: Option<Box<dyn DoubleEndedIterator<Item = IterGuardImpl> + Send>>,
+    failed: bool,
+}
+
+impl Range<'_> {
+    fn step(
+        &mut self,
+        advance: impl FnOnce(&mut dyn DoubleEndedIterator<Item = IterGuardImpl>) -> Option<IterGuardImpl>,
+    ) -> Option<Result<(Key, Value), Damage>> {
+        if std::mem::take(&mut self.failed) {
+            return Some(Err(Damage::UNKNOWN));
+        }
+        let entries = self.entries.as_mut()?;
+        let entry = match guard(|| advance(&mut **entries).map(IterGuardImpl::into_inner)) {
+            Some(None) => return None,
+            Some(Some(Ok((key, sealed)))) => self.view.checked(&key, sealed).map(|value| (key.to_vec(), value)),
+            Some(Some(Err(_))) | None => Err(Damage::UNKNOWN),
+        };
+        if entry.is_err() {
+            self.entries = None;
+        }
+        Some(entry)
+    }
+}
+
+impl Iterator for Range<'_> {
+    type Item = Result<(Key, Value), Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step(|entries| entries.next())
+    }
+}
+
+impl DoubleEndedIterator for Range<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(|entries| entries.next_back())
+    }
+}
