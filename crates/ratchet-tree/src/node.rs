@@ -214,22 +214,25 @@ impl Node {
     }
 }
 
-/// The lowest slot below `at` of a subtree that `holds` something, told by its counts.
+/// The lowest slot below `at` that has what `holds` finds in the counts of a subtree.
 pub(crate) fn lowest(
-    subtree: &Subtree,
+    root: &Arc<Node>,
     at: Position,
     holds: impl Fn(&Tally, Position) -> bool,
 ) -> Option<Slot> {
-    let nothing = Tally::default();
-    let tally = |subtree: &Subtree| subtree.as_ref().map_or(nothing, |node| node.tally);
-    let (mut subtree, mut at) = (subtree, at);
-    if !holds(&tally(subtree), at) {
+    if !holds(&root.tally, at) {
         return None;
     }
+    let holds = |subtree: &Subtree, at| match subtree {
+        Some(node) => holds(&node.tally, at),
+        None => holds(&Tally::default(), at),
+    };
+    let (mut subtree, mut at) = (Some(root), at);
     // Below an empty subtree all slots are alike, so its first one is the answer.
-    while let Some((left, right)) = subtree.as_ref().and_then(|node| node.children()) {
+    while let Some((left, right)) = subtree.and_then(|node| node.children()) {
         let (left_at, right_at) = at.halves();
-        (subtree, at) = if holds(&tally(left), left_at) { (left, left_at) } else { (right, right_at) };
+        (subtree, at) =
+            if holds(left, left_at) { (left.as_ref(), left_at) } else { (right.as_ref(), right_at) };
     }
     Some(at.first_slot())
 }
@@ -246,7 +249,7 @@ impl<'a> Leaves<'a> {
         Self { pending: subtree.iter().map(|node| (node, at)).collect() }
     }
 
-    pub(crate) fn below(node: &'a Arc<Node>, at: Position) -> Self {
+    pub(crate) fn of_node(node: &'a Arc<Node>, at: Position) -> Self {
         Self { pending: vec![(node, at)] }
     }
 }

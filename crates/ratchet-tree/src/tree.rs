@@ -17,7 +17,7 @@ use crate::{
     Capacity, Leaf, LiveLeaf, Status, TreeError,
     capacity::{Position, is_right},
     index::Index,
-    node::{Leaves, Node, Subtree, Tally, lowest},
+    node::{Leaves, Node, Tally, lowest},
 };
 
 /// The public key tree of a group.
@@ -125,7 +125,7 @@ impl Tree {
 
     /// All leaves that are not empty, in ascending order of their slots.
     pub fn leaves(&self) -> impl Iterator<Item = (Slot, &Leaf)> {
-        Leaves::below(&self.root, self.top())
+        Leaves::of_node(&self.root, self.top())
     }
 
     /// Number of active leaves, at least 1.
@@ -200,7 +200,7 @@ impl Tree {
     pub fn placement(&self) -> Slot {
         self.lowest(|tally, _| tally.vacant > 0)
             .or_else(|| self.lowest(|tally, at| tally.occupied() < at.width()))
-            .unwrap_or(Slot::new(self.capacity.get()))
+            .unwrap_or_else(|| Slot::new(self.capacity.get()))
     }
 
     /// The levels of a leaf's path at which keys are derived, from the leaf upwards; `None` for an empty slot.
@@ -256,8 +256,7 @@ impl Tree {
     }
 
     fn lowest(&self, holds: impl Fn(&Tally, Position) -> bool) -> Option<Slot> {
-        let root: Subtree = Some(Arc::clone(&self.root));
-        lowest(&root, self.top(), holds)
+        lowest(&self.root, self.top(), holds)
     }
 }
 

@@ -109,7 +109,7 @@ impl<G: Group> History<G> {
             _ if self.dirty() => self.heal(doer, usize::from(more % 4) + 1),
             0..16 if !full => self.join(),
             16..34 if !full => self.add(doer, more),
-            34..52 => self.update(doer, more % 2 == 0),
+            34..52 => self.update(doer, more.is_multiple_of(2)),
             52..66 => self.invitee_joins(whom),
             66..70 => self.rejoin(doer),
             70..74 => self.expire(),
@@ -180,7 +180,7 @@ impl<G: Group> History<G> {
 
     fn invitee_joins(&mut self, whom: u8) {
         if let Some(invitee) = pick(&self.ids(|live| !live.is_active()), whom) {
-            self.update(invitee, whom % 2 == 0);
+            self.update(invitee, whom.is_multiple_of(2));
         }
     }
 

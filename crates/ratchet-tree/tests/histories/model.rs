@@ -116,7 +116,7 @@ impl<S: Clone> Model<S> {
                     Some(group.derive(&secret, &sibling))
                 }
                 (only, None, _) | (None, only, _) => only,
-                (Some(_), Some(_), _) => unreachable!("two known children have two keys"),
+                (Some(_), Some(_), _) => panic!("two known children have two keys"),
             }
         };
         if let Some(secret) = found {
