@@ -1,2 +1,59 @@
-//! The kith command.
-fn main() {}
+//! The `kith` command: `kith serve` is a server in one process, everything else a client for people.
+
+mod args;
+mod client;
+mod demo;
+mod home;
+mod output;
+mod progress;
+mod serve;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Demo(args) => demo::demo(&cli, args).await,
+        _ => {
+            client::start_logs(cli.verbose);
+            // Whatever is interrupted was stored before it was sent, so ending here is safe at any point.
+            tokio::select! {
+                done = client::run(&cli) => done,
+                _ = tokio::signal::ctrl_c() => Ok(()),
+            }
+        }
+    }
+}
+
+/// One clear line on standard error, with the code.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let code = error.downcast_ref::<kith_client_sdk::Error>().map(kith_client_sdk::Error::code);
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+    }
+    let text = text.replace('\n', " ");
+    let mut out = std::io::stderr().lock();
+    let _ = match code {
+        Some(code) => writeln!(out, "kith: {text} [{code}]"),
+        None => writeln!(out, "kith: {text}"),
+    };
+    ExitCode::FAILURE
+}

@@ -15,7 +15,7 @@ use group_state::{
 };
 use proofs::{Proof, Statement};
 use protocol::{
-    Epoch, Frame, FrameHash, FrameId, GroupId, LeafId, Refusal, ServedFrame, SigningKey, Slot, Suite,
+    Epoch, Frame, FrameHash, FrameId, GroupId, LeafId, LogHash, Refusal, Seq, ServedFrame, SigningKey, Slot, Suite,
     Transcript, UnixSeconds, VerifyingKey, body::Policy, digest::Role, frame::Served,
 };
 use ratchet_tree::PathSecrets;
@@ -157,6 +157,12 @@ impl FoundingDraft {
 }
 
 impl Session {
+    /// Whether the Init has not been confirmed yet: what is on its way is the frame the log begins with.
+    pub(crate) fn is_founding(&self) -> bool {
+        let first = |p: &Pending| protocol::digest::log_hash(&LogHash::new([0; 32]), Seq::ZERO, &p.hash);
+        self.fold.seq() == Seq::ZERO && self.pending.as_ref().is_some_and(|p| first(p) == self.fold.log())
+    }
+
     /// The session of a named invitee, from its invite and the state served for the invite's epoch.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ use group_state::{Accepted, Effects, GroupState};
 use protocol::{
     Frame, LeafId, ServedFrame, Slot, UnixSeconds, VerifyingKey,
     body::{Body, Heal, OwnChange},
+    digest::Role,
+    head::Place,
 };
 use ratchet_tree::{PathSecrets, Status};
 
@@ -97,6 +99,28 @@ impl Session {
         let mut entries = vec![self.entry(served, epoch, sender, what)];
         entries.extend(self.release_held(env));
         Ok(entries)
+    }
+
+    /// Whether a frame marks the own leaf and is signed by somebody entitled to it, as far as this session knows the
+    /// group. For members who are shown their removal but not the frames before it.
+    pub(crate) fn is_removed_by(&self, frame: &Frame) -> bool {
+        let (Place::Operation { base, .. }, head) = (frame.head().place, frame.head()) else { return false };
+        let (slots, owner_signs) = match &head.body {
+            Body::MarkRemoved(marks) => (&marks.slots, true),
+            Body::RemoveMembers(Heal { marks: Some(marks), .. }) => (&marks.slots, true),
+            Body::Expire(marks) | Body::MarkOwn(marks) => (&marks.slots, false),
+            _ => return false,
+        };
+        let digest = frame.digest(&base);
+        let owner = frame.auth.owner.is_some_and(|signature| {
+            self.fold.owner().verify(&Role::Owner.message(&digest), &signature).is_ok()
+        });
+        let doer = head.body.doer().and_then(|slot| self.fold.tree().leaf(slot).active());
+        let by_doer = match (doer, frame.auth.leaf) {
+            (Some(leaf), Some(signature)) => leaf.sig.verify(&Role::Leaf.message(&digest), &signature).is_ok(),
+            _ => false,
+        };
+        head.group == self.group() && slots.contains(&self.own.slot) && if owner_signs { owner } else { by_doer }
     }
 
     /// The own leaf's secret after an operation, `None` when somebody else changed the leaf.

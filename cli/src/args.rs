@@ -1,0 +1,221 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Private groups: end-to-end encrypted, verified by the server without being read by it.
+#[derive(Debug, Parser)]
+#[command(name = "kith", version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Folder with your identity and groups. Each person on a machine has their own.
+    #[arg(long, global = true, env = "KITH_HOME", value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Folder for proving keys, shared by all homes.
+    #[arg(long, global = true, env = "KITH_CACHE", value_name = "DIR", hide = true)]
+    pub(crate) cache: Option<PathBuf>,
+    /// Say on standard error what happens inside.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a server: node and frame log in one process.
+    Serve(ServeArgs),
+    /// Play a group of five against a real server and show what members see and what the server stores.
+    Demo(DemoArgs),
+    /// Your identity.
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Your groups.
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Print a text others can invite you with by name.
+    Contact(ContactArgs),
+    /// Invite somebody: prints a link, or with --contact an invite for that person alone.
+    Invite(InviteArgs),
+    /// Join a group by a link or an invite.
+    Join(JoinArgs),
+    /// Send a message: TEXT, a file, or what comes on standard input.
+    Send(SendArgs),
+    /// Print the messages of a group.
+    Read(ReadArgs),
+    /// Print the messages of a group as they come, until interrupted.
+    Follow(FollowArgs),
+    /// Give your place in a group a fresh key.
+    UpdateKeys(GroupArg),
+    /// Remove somebody from a group you own.
+    Remove(RemoveArgs),
+    /// Leave a group.
+    Leave(GroupArg),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder for the server's data.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Address to listen on.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+    /// How clients reach this server, if not by the address it listens on.
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Option<String>,
+    /// Settings file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print the settings in force and stop.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the demonstration's folders here instead of deleting them.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Make an identity.
+    Create {
+        /// The name others will see.
+        #[arg(long)]
+        name: String,
+    },
+    /// Show it.
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupCommand {
+    /// Found a group on a server.
+    Create {
+        /// What to call it.
+        title: String,
+        /// The server's address.
+        #[arg(long, value_name = "URL", env = "KITH_SERVER")]
+        server: String,
+        /// Cipher for the group's contents.
+        #[arg(long, value_enum, default_value_t = Cipher::Aes)]
+        cipher: Cipher,
+    },
+    /// List your groups.
+    List,
+    /// Show members and hashes of a group.
+    Info(GroupArg),
+    /// Close a group you own, for everybody.
+    Close(GroupArg),
+    /// Complete a removal, free the places of lapsed invites.
+    Heal(GroupArg),
+    /// Come back to a group whose keys are lost or suspect here.
+    Rejoin(GroupArg),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Cipher {
+    /// AES-256-GCM.
+    Aes,
+    /// ChaCha20-Poly1305, for machines without AES instructions.
+    Chacha,
+}
+
+/// Which group: by title, id, or an unambiguous beginning of the id. May be left out where there is only one.
+#[derive(Debug, Args)]
+pub(crate) struct GroupArg {
+    /// Title or id of the group; may be left out where there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+    /// The same as --group.
+    #[arg(value_name = "GROUP", conflicts_with = "group")]
+    pub(crate) positional: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GroupFlag {
+    /// Title or id of the group; may be left out where there is only one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ContactArgs {
+    /// The server that keeps your mailbox.
+    #[arg(long, value_name = "URL", env = "KITH_SERVER")]
+    pub(crate) server: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InviteArgs {
+    #[command(flatten)]
+    pub(crate) group: GroupFlag,
+    /// Invite this person by name: the text that their `kith contact` printed.
+    #[arg(long, value_name = "STRING", conflicts_with = "uses")]
+    pub(crate) contact: Option<String>,
+    /// How many may join by the link.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) uses: u32,
+    /// How long the invitation is good for, for example 2h or 7days.
+    #[arg(long, default_value = "7days", value_name = "TIME")]
+    pub(crate) expires: humantime::Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JoinArgs {
+    /// The link or invite; `-` or nothing reads it from standard input.
+    pub(crate) link: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) group: GroupFlag,
+    /// Send this file.
+    #[arg(long, value_name = "PATH", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+    /// The message; without it and --file, standard input is sent.
+    pub(crate) text: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    pub(crate) group: GroupFlag,
+    /// Print only what came after this sequence number.
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) after: Option<u64>,
+    /// Do not ask the server for news.
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Save received files into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FollowArgs {
+    #[command(flatten)]
+    pub(crate) group: GroupFlag,
+    /// Begin after this sequence number instead of with what is new.
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) after: Option<u64>,
+    /// Save received files into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArgs {
+    #[command(flatten)]
+    pub(crate) group: GroupFlag,
+    /// Name, identity key or leaf number of the person.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: String,
+}

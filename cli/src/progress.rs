@@ -1,0 +1,61 @@
+//! A line on standard error for what takes longer than a second.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kith_client_sdk::ProverProgress;
+
+/// Silent for a second, then a line that is rewritten on a terminal and written once elsewhere.
+#[derive(Default)]
+pub(crate) struct Bar(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    since: Option<Instant>,
+    stage: String,
+    shown: bool,
+}
+
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Bar {
+    /// The bar as a callback.
+    pub(crate) fn into_callback(self) -> impl Fn(ProverProgress) + Send + Sync {
+        move |progress| self.told(&progress)
+    }
+
+    fn told(&self, progress: &ProverProgress) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stage = progress.stage.to_string();
+        let done = progress.fraction >= 1.0;
+        let since = *state.since.get_or_insert_with(Instant::now);
+        if since.elapsed() < PATIENCE {
+            if done {
+                state.since = None;
+            }
+            return;
+        }
+        let mut out = std::io::stderr().lock();
+        let percent = progress.fraction * 100.0;
+        // Standard error may be closed; a bar is not worth failing for.
+        let _ = if out.is_terminal() {
+            state.shown = true;
+            write!(out, "\r\x1b[K{stage}: {percent:.0} %").and_then(|()| out.flush())
+        } else if state.stage != stage {
+            writeln!(out, "{stage} ...")
+        } else {
+            Ok(())
+        };
+        if done {
+            if state.shown {
+                let _ = write!(out, "\r\x1b[K");
+            }
+            *state = State::default();
+        } else {
+            state.stage = stage;
+        }
+    }
+}

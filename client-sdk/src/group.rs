@@ -1,0 +1,539 @@
+//! The handle of one group.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use e2ee::{
+    comparison::ComparisonDigits,
+    contact::Contact,
+    content::Content,
+    name::{ContentType, DisplayName, FileName},
+    node_url::NodeUrl,
+    ticket::{Anchor, TicketLink},
+};
+use protocol::{GroupId, SigningKey, Slot, VerifyingKey};
+use ratchet_tree::Status;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::{
+    client::Client,
+    entry::{Entry, Position},
+    error::Error,
+    live::{Live, Posted, blocking},
+    session::{Env, Intent, Session, Standing, TEXT},
+    store::StoreError,
+};
+
+/// How often an operation is rebuilt on a newer state before giving up for now.
+const ATTEMPTS: u32 = 12;
+
+/// A group of this home. A cheap handle; its state lives in the store.
+///
+/// Every call that changes the group takes the group's lock, brings the state up to date, stores what it is about to
+/// send, sends it, and returns when the log shows it. An operation built on a state that others changed meanwhile is
+/// built again by itself.
+///
+/// # Cancel safety
+/// Every future here may be dropped at any point. What was already sent takes effect or not, and the next call for the
+/// group finds out which.
+#[derive(Clone, Debug)]
+pub struct Group {
+    client: Client,
+    id: GroupId,
+}
+
+/// A member as members see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MemberInfo {
+    /// The name they chose, `None` while unknown.
+    pub name: Option<String>,
+    /// Their identity key in hexadecimal, `None` while unknown.
+    pub identity: Option<String>,
+    /// Name of their leaf.
+    pub leaf_id: u64,
+    /// Position of their leaf.
+    pub slot: u32,
+    /// Whether they have joined; otherwise they are invited.
+    pub active: bool,
+    /// Whether their identity signed the leaf as it is now.
+    pub verified: bool,
+    /// Whether it is this home.
+    pub you: bool,
+}
+
+/// What is known of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupInfo {
+    /// The group's id in hexadecimal.
+    pub id: String,
+    /// What this home calls it.
+    pub title: String,
+    /// The node that keeps it.
+    pub server: String,
+    /// Number of operations since it was founded.
+    pub epoch: u64,
+    /// Position of the last frame taken.
+    pub seq: u64,
+    /// `member`, `invited`, `lost`, `removed`, `closed` or `forked`.
+    pub standing: &'static str,
+    /// Whether this home owns the group.
+    pub owner: bool,
+    /// Whether no removal waits to be completed.
+    pub clean: bool,
+    /// Members and invitees by slot.
+    pub members: Vec<MemberInfo>,
+    /// Structural hash of the key tree, in hexadecimal.
+    pub tree_hash: String,
+    /// Hash chain over the operations, in hexadecimal.
+    pub transcript_hash: String,
+    /// Hash chain over all frames, in hexadecimal.
+    pub log_hash: String,
+    /// Digits that all members of this epoch see alike, to compare out of band; `None` while a removal is pending.
+    pub comparison: Option<String>,
+    /// Open invitations.
+    pub tickets: usize,
+}
+
+/// How an open invitation is made.
+#[derive(Debug, Clone, Copy)]
+pub struct LinkOptions {
+    /// How many may join by it.
+    pub uses: u32,
+    /// How long it is good for.
+    pub ttl: Duration,
+}
+
+impl Default for LinkOptions {
+    /// One use within seven days.
+    fn default() -> Self {
+        Self { uses: 1, ttl: Duration::from_secs(7 * 24 * 3600) }
+    }
+}
+
+impl Group {
+    pub(crate) const fn new(client: Client, id: GroupId) -> Self {
+        Self { client, id }
+    }
+
+    /// The group's id.
+    #[must_use]
+    pub const fn id(&self) -> GroupId {
+        self.id
+    }
+
+    pub(crate) async fn load(&self) -> Result<Live, Error> {
+        let live = Live::load(&self.client.inner, self.id).await?;
+        live.ok_or_else(|| Error::NoSuchGroup(self.id.to_string()))
+    }
+
+    /// Takes everything the node has for this group.
+    ///
+    /// # Errors
+    /// [`Error::Http`], [`Error::Node`], [`Error::Forked`].
+    pub async fn sync(&self) -> Result<(), Error> {
+        self.load().await?.sync().await.map(drop)
+    }
+
+    /// What this home knows of the group, without asking the node.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`] or [`Error::Store`].
+    pub async fn info(&self) -> Result<GroupInfo, Error> {
+        Ok(info(&self.load().await?.session))
+    }
+
+    /// Up to `limit` entries of the local timeline from a position on, without asking the node.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn entries(&self, from: Position, limit: usize) -> Result<Vec<Entry>, Error> {
+        let (store, id) = (self.client.inner.store.clone(), self.id);
+        let stored =
+            blocking(move || store.read::<_, StoreError>(|tx| tx.entries(&id, from.0, limit))).await??;
+        stored
+            .into_iter()
+            .map(|(_, bytes)| serde_json::from_slice(&bytes).map_err(|_| Error::Store(StoreError::Damaged)))
+            .collect()
+    }
+
+    /// Sends a text of at most about 64 KB.
+    ///
+    /// # Errors
+    /// [`Error::NotPossible`] (`too_large`, or not a member), [`Error::Node`], [`Error::OutcomeUnknown`].
+    pub async fn send_text(&self, text: &str) -> Result<u64, Error> {
+        let content_type = ContentType::new(TEXT).map_err(|_| Error::System)?;
+        self.send(Content::Application { content_type, body: text.as_bytes().to_vec() }).await
+    }
+
+    /// Sends a file of at most about 64 KB. The name is made safe to create.
+    ///
+    /// # Errors
+    /// As [`Self::send_text`], and [`Error::BadText`] for a media type that is none.
+    pub async fn send_file(&self, name: &str, media_type: &str, content: Vec<u8>) -> Result<u64, Error> {
+        let media_type =
+            ContentType::new(media_type).map_err(|e| Error::bad_text("the media type is not usable", e))?;
+        self.send(Content::File { name: FileName::sanitise(name), media_type, body: content }).await
+    }
+
+    /// Sends a message of the application's own type.
+    ///
+    /// # Errors
+    /// As [`Self::send_text`], and [`Error::BadText`] for a content type that is none.
+    pub async fn send_application(&self, content_type: &str, body: Vec<u8>) -> Result<u64, Error> {
+        let content_type =
+            ContentType::new(content_type).map_err(|e| Error::bad_text("the content type is not usable", e))?;
+        self.send(Content::Application { content_type, body }).await
+    }
+
+    /// Seals, stores, sends, and returns the position of the last entry once the log shows the message.
+    async fn send(&self, content: Content) -> Result<u64, Error> {
+        let mut live = self.load().await?.sync().await?;
+        live = live.heal_if_dirty().await?;
+        for roster in live.session.due_rosters() {
+            live.seal(&roster)?;
+        }
+        live.seal(&content)?;
+        live = live.checkpoint().await?;
+        live = live.settle_outbox().await?;
+        Ok(live.session.fold.seq().get())
+    }
+
+    /// Gives the own leaf a fresh key; an invitee joins by it.
+    ///
+    /// # Errors
+    /// [`Error::Node`], [`Error::Contention`], [`Error::OutcomeUnknown`], [`Error::NotPossible`].
+    pub async fn update_keys(&self) -> Result<(), Error> {
+        let live = self.load().await?.sync().await?;
+        // An invitee who finds a removal pending completes it and joins in one step.
+        let intent = if live.session.fold.is_clean() { Intent::UpdateKey } else { Intent::Heal };
+        let live = live.submit(intent.clone()).await?;
+        if matches!(intent, Intent::Heal) && live.session.standing == Standing::Member {
+            live.submit(Intent::UpdateKey).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens an invitation for whoever has the link.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`]; only the owner may.
+    pub async fn invite_link(&self, options: LinkOptions) -> Result<Zeroizing<String>, Error> {
+        let ticket = SigningKey::generate(&mut self.client.inner.rng());
+        let live = self.load().await?.sync().await?;
+        let ttl = options.ttl.as_secs();
+        let intent = Intent::IssueTicket { ticket: ticket.verifying_key(), uses: options.uses, ttl };
+        let live = live.submit(intent).await?;
+        let session = &live.session;
+        let expires = session.fold.ticket(&ticket.verifying_key()).map(|t| t.expires);
+        let identity = self.client.inner.identity().ok_or(Error::NoIdentity)?;
+        let anchor = Anchor {
+            group: self.id,
+            epoch: session.epoch(),
+            ctx: session.fold.ctx(),
+            seq: session.fold.seq(),
+            log: session.fold.log(),
+            owner: session.fold.owner(),
+            expires: expires.unwrap_or(session.fold.at()),
+            name: DisplayName::new(&session.title).ok(),
+        };
+        let server = NodeUrl::new(&session.server).map_err(|_| Error::System)?;
+        Ok(TicketLink::issue(server, ticket, anchor, &identity.key).to_text())
+    }
+
+    /// Closes an invitation that this group has open.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn revoke_link(&self, ticket: VerifyingKey) -> Result<(), Error> {
+        self.load().await?.sync().await?.submit(Intent::RevokeTicket(ticket)).await.map(drop)
+    }
+
+    /// Invites a person by name: by the contact text they gave. Returns the invite to hand to them; only they can
+    /// open it, once.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`], and [`Error::BadText`] for a contact that is none or has no package left.
+    pub async fn invite_contact(&self, contact: &str, ttl: Duration) -> Result<String, Error> {
+        let contact = Contact::parse(contact.trim()).map_err(|e| Error::bad_text("the contact is not usable", e))?;
+        let live = self.load().await?.sync().await?;
+        let package = self.client.claim_package(&contact, live.session.fold.suite()).await?;
+        let intent = Intent::AddMembers { packages: vec![package], ttl: ttl.as_secs() };
+        let mut live = live.submit(intent).await?;
+        let at = live.session.invites.iter().rposition(|(to, _)| *to == contact.identity);
+        let at = at.ok_or(Error::System)?;
+        let (_, text) = live.session.invites.remove(at);
+        live.checkpoint().await?;
+        Ok(text)
+    }
+
+    /// Invites that were sealed but never handed over, because the program ended in between. Takes them away.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn take_unclaimed_invites(&self) -> Result<Vec<String>, Error> {
+        let mut live = self.load().await?;
+        let texts = core::mem::take(&mut live.session.invites).into_iter().map(|(_, text)| text).collect();
+        live.checkpoint().await?;
+        Ok(texts)
+    }
+
+    /// Removes a person, with all their leaves, and completes the removal. By name, identity key or leaf id.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`]; [`Error::NoSuchMember`] or [`Error::Ambiguous`] for the name.
+    pub async fn remove(&self, member: &str) -> Result<(), Error> {
+        let live = self.load().await?.sync().await?;
+        let slots = find_member(&live.session, member)?;
+        live.submit(Intent::Remove(slots)).await?.heal_if_dirty().await.map(drop)
+    }
+
+    /// Leaves the group. What was received stays readable here.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`]; the last member cannot leave but close.
+    pub async fn leave(&self) -> Result<(), Error> {
+        self.load().await?.sync().await?.submit(Intent::Leave).await.map(drop)
+    }
+
+    /// Closes the group for everybody. Only the owner may.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn close(&self) -> Result<(), Error> {
+        self.load().await?.sync().await?.submit(Intent::Close).await.map(drop)
+    }
+
+    /// Completes a removal that somebody else left half done; does nothing if there is none.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn heal(&self) -> Result<(), Error> {
+        self.load().await?.sync().await?.heal_if_dirty().await.map(drop)
+    }
+
+    /// Frees the places of invites that have lapsed; does nothing if there are none.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn expire_invites(&self) -> Result<(), Error> {
+        let live = self.load().await?.sync().await?;
+        let now = self.client.inner.operation_time();
+        let lapsed: Vec<Slot> = live
+            .session
+            .fold
+            .tree()
+            .leaves()
+            .filter(|(_, leaf)| {
+                let status = leaf.live().map(|l| l.status);
+                matches!(status, Some(Status::Invited { expires, .. }) if expires < now)
+            })
+            .map(|(slot, _)| slot)
+            .take(protocol::limits::MAX_MARKS)
+            .collect();
+        if lapsed.is_empty() {
+            return Ok(());
+        }
+        live.submit(Intent::Expire(lapsed)).await?.heal_if_dirty().await.map(drop)
+    }
+
+    /// Comes back with fresh secrets, for a home whose keys of this group are lost or suspect.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn rejoin(&self) -> Result<(), Error> {
+        let live = self.load().await?.sync().await?;
+        let intent = if live.session.fold.is_clean() { Intent::Rejoin } else { Intent::Heal };
+        live.submit(intent).await.map(drop)
+    }
+
+    /// Keys for the application's own use, bound to the group's current epoch: the same for all members.
+    ///
+    /// # Errors
+    /// [`Error::NotPossible`] while a removal is pending, or for a label above 128 bytes.
+    pub async fn export_secret(
+        &self,
+        label: &str,
+        context: &[u8],
+        len: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let live = self.load().await?;
+        live.session.check_live()?;
+        if !live.session.fold.is_clean() {
+            return Err(Error::NotPossible {
+                code: "heal_first",
+                detail: "a removal has to be completed first".to_owned(),
+            });
+        }
+        live.session.schedule.exporter.export(label, context, len).map_err(|e| Error::NotPossible {
+            code: "bad_export",
+            detail: e.to_string(),
+        })
+    }
+
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Live {
+    /// Makes an operation, proves it, stores it, sends it, and takes it back from the log; again on a newer state
+    /// whenever somebody else was faster.
+    pub(crate) async fn submit(mut self, intent: Intent) -> Result<Self, Error> {
+        let mut wait = Duration::from_millis(50);
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                self.inner.clock.sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(2));
+                self = self.sync().await?;
+            }
+            if needs_clean(&intent) {
+                self = self.heal_if_dirty().await?;
+            }
+            let now = self.inner.operation_time();
+            let inner = Arc::clone(&self.inner);
+            let identity = inner.identity().ok_or(Error::NoIdentity)?;
+            let mut draft = {
+                let mut rng = inner.rng();
+                let history = |_| None;
+                let mut env = Env {
+                    identity: &identity.key,
+                    name: &identity.name,
+                    keys: inner.keys,
+                    history: &history,
+                    rng: &mut rng,
+                };
+                self.session.draft(&intent, &mut env, now)?
+            };
+            let proofs = inner.prove(draft.take_jobs()).await?;
+            let pending = draft.finish(&proofs)?;
+            let (bytes, id) = (pending.bytes.clone(), pending.frame_id);
+            self.session.pending = Some(pending);
+            self = self.checkpoint().await?;
+            match self.post(&bytes).await? {
+                Posted::Accepted(receipt) => {
+                    self.check_receipt(&receipt)?;
+                    self = self.fetch().await?;
+                    let decided = self.session.pending.as_ref().is_none_or(|p| p.frame_id != id);
+                    if decided || !matches!(self.session.standing, Standing::Member | Standing::Invited) {
+                        return Ok(self);
+                    }
+                    return Err(Error::OutcomeUnknown);
+                }
+                Posted::Rebuild(code) => {
+                    tracing::debug!(code = code.code(), attempt, "building the operation anew");
+                    self.session.pending = None;
+                    self = self.checkpoint().await?;
+                }
+                Posted::Refused(code) => {
+                    self.session.pending = None;
+                    drop(self.checkpoint().await?);
+                    return Err(Error::Node { code });
+                }
+                Posted::Unknown => return Err(Error::OutcomeUnknown),
+            }
+        }
+        Err(Error::Contention)
+    }
+
+    /// Completes a removal, as any active member may and the next one to speak must.
+    pub(crate) async fn heal_if_dirty(mut self) -> Result<Self, Error> {
+        // One frame heals up to 64 leaves; a removed inviter may leave more behind.
+        for _ in 0..1_024 {
+            if self.session.fold.is_clean() || self.session.standing != Standing::Member {
+                return Ok(self);
+            }
+            self = match Box::pin(self.submit(Intent::Heal)).await {
+                Ok(live) => live,
+                Err(Error::NotPossible { code: "nothing_to_heal", .. }) => return Err(Error::Contention),
+                Err(error) => return Err(error),
+            };
+        }
+        Err(Error::Contention)
+    }
+}
+
+/// Whether an operation waits for a pending removal to be completed.
+const fn needs_clean(intent: &Intent) -> bool {
+    matches!(
+        intent,
+        Intent::UpdateKey
+            | Intent::AddMembers { .. }
+            | Intent::IssueTicket { .. }
+            | Intent::RevokeTicket(_)
+            | Intent::SetPolicy(_)
+    )
+}
+
+/// All leaves of the person a text names.
+fn find_member(session: &Session, name: &str) -> Result<Vec<Slot>, Error> {
+    let members: Vec<_> = member_infos(session).into_iter().filter(|m| !m.you).collect();
+    let by_leaf: Vec<_> = members.iter().filter(|m| name.parse() == Ok(m.leaf_id)).collect();
+    if let [one] = by_leaf.as_slice() {
+        return Ok(vec![Slot::new(one.slot)]);
+    }
+    let is_meant = |m: &&MemberInfo| {
+        let by_key = name.len() >= 8 && m.identity.as_ref().is_some_and(|key| key.starts_with(name));
+        by_key || m.name.as_deref() == Some(name)
+    };
+    let found: Vec<_> = members.iter().filter(is_meant).collect();
+    let mut identities: Vec<_> = found.iter().map(|m| m.identity.as_ref()).collect();
+    identities.sort();
+    identities.dedup();
+    match identities.len() {
+        0 => Err(Error::NoSuchMember(name.to_owned())),
+        1 => Ok(found.iter().map(|m| Slot::new(m.slot)).collect()),
+        _ => Err(Error::Ambiguous(name.to_owned())),
+    }
+}
+
+fn member_infos(session: &Session) -> Vec<MemberInfo> {
+    session
+        .fold
+        .tree()
+        .leaves()
+        .filter_map(|(slot, leaf)| {
+            let live = leaf.live()?;
+            let person = session.person(live.leaf_id);
+            Some(MemberInfo {
+                name: person.name,
+                identity: person.identity,
+                leaf_id: live.leaf_id.get(),
+                slot: slot.get(),
+                active: live.is_active(),
+                verified: session.members.verified(&session.fold, live.leaf_id).is_some(),
+                you: live.leaf_id == session.own.leaf_id,
+            })
+        })
+        .collect()
+}
+
+fn info(session: &Session) -> GroupInfo {
+    let fold = &session.fold;
+    let live = matches!(session.standing, Standing::Member | Standing::Invited);
+    let comparison = (live && fold.is_clean())
+        .then(|| ComparisonDigits::of_epoch(&session.schedule.authenticator).to_string());
+    GroupInfo {
+        id: fold.group().to_string(),
+        title: session.title.clone(),
+        server: session.server.clone(),
+        epoch: fold.epoch().get(),
+        seq: fold.seq().get(),
+        standing: match session.standing {
+            Standing::Invited => "invited",
+            Standing::Member => "member",
+            Standing::Lost => "lost",
+            Standing::Removed(_) => "removed",
+            Standing::Closed => "closed",
+            Standing::Forked(_) => "forked",
+        },
+        owner: session.owner.is_some(),
+        clean: fold.is_clean(),
+        members: member_infos(session),
+        tree_hash: fold.tree().hash().to_string(),
+        transcript_hash: fold.transcript().to_string(),
+        log_hash: fold.log().to_string(),
+        comparison,
+        tickets: fold.tickets().count(),
+    }
+}

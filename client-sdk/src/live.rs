@@ -1,0 +1,536 @@
+//! One group in hand: its session under the group's lock, kept in step with the store and the node.
+//!
+//! Whoever holds a [`Live`] is the only one, in all processes of this home, who reads or changes the group's secrets.
+//! Every change is stored before its consequences leave the machine.
+//!
+//! # Cancel safety
+//!
+//! Dropping any of these futures loses nothing: what was sent was stored first, what was received is stored together
+//! with what it led to, and the next holder goes on from there.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use api::{
+    ErrorCode,
+    challenge::{Claims, Statement},
+    token::{Token, TokenAnswer, TokenRequest},
+};
+use curve::TreeSecret;
+use protocol::{
+    Epoch, GroupId, LogHash, Receipt, Seq, ServedFrame, SigningKey, VerifyingKey,
+    frame::Served,
+};
+
+use crate::{
+    client::Inner,
+    entry::Entry,
+    error::Error,
+    http::{HttpError, NodeClient},
+    session::{Env, Session, SessionError, Standing},
+    store::{GroupLock, Scope, StoreError},
+};
+
+/// Store name of the public fold.
+const FOLD: &str = "fold";
+/// Store name of the rest of a session.
+const SESSION: &str = "session";
+/// Frames asked for at once.
+const PAGE: u32 = 256;
+/// How often the same bytes are sent before their outcome stays unknown for now.
+const RESENDS: u32 = 4;
+
+/// What became of a frame that was sent.
+pub(crate) enum Posted {
+    /// It stands in the log.
+    Accepted(Receipt),
+    /// Refused, but a frame built on the current state may be accepted.
+    Rebuild(ErrorCode),
+    /// Refused for good.
+    Refused(ErrorCode),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// A group's session with what it takes to move it.
+pub(crate) struct Live {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) session: Session,
+    _lock: GroupLock,
+    /// Epoch of the fold in the store, to write it only when it changed.
+    stored_epoch: Option<Epoch>,
+}
+
+impl Live {
+    /// Locks and loads a group, `None` if the store has none of this id.
+    pub(crate) async fn load(inner: &Arc<Inner>, group: GroupId) -> Result<Option<Self>, Error> {
+        let lock = inner.store.lock_group(&group).await?;
+        let inner = Arc::clone(inner);
+        blocking(move || {
+            let (fold, rest) = inner.store.read::<_, StoreError>(|tx| {
+                Ok((tx.get(Scope::Group(group), FOLD)?, tx.get(Scope::Group(group), SESSION)?))
+            })?;
+            let (Some(fold), Some(rest)) = (fold, rest) else { return Ok(None) };
+            let session = Session::from_bytes(&fold, &rest).map_err(|_| StoreError::Damaged)?;
+            let stored_epoch = Some(session.epoch());
+            Ok(Some(Self { inner, session, _lock: lock, stored_epoch }))
+        })
+        .await?
+    }
+
+    /// Takes a new session into the store, with its first entries.
+    pub(crate) async fn begin(
+        inner: &Arc<Inner>,
+        session: Session,
+        lock: GroupLock,
+        entries: Vec<Entry>,
+        home: Vec<HomeChange>,
+    ) -> Result<Self, Error> {
+        let log = (session.fold.seq(), session.fold.log());
+        let live = Self { inner: Arc::clone(inner), session, _lock: lock, stored_epoch: None };
+        live.save(entries, vec![log], home).await
+    }
+
+    pub(crate) fn group(&self) -> GroupId {
+        self.session.group()
+    }
+
+    pub(crate) fn node(&self) -> Result<NodeClient, Error> {
+        self.inner.node(&self.session.server)
+    }
+
+    /// Stores the session together with what happened.
+    async fn save(
+        self,
+        entries: Vec<Entry>,
+        logs: Vec<(Seq, LogHash)>,
+        home: Vec<HomeChange>,
+    ) -> Result<Self, Error> {
+        blocking(move || {
+            let mut live = self;
+            let group = live.group();
+            let epoch = live.session.epoch();
+            let fold = (live.stored_epoch != Some(epoch)).then(|| live.session.fold.to_bytes());
+            let rest = live.session.to_bytes();
+            live.inner.store.write::<_, StoreError>(|tx| {
+                if let Some(fold) = &fold {
+                    tx.put(Scope::Group(group), FOLD, fold)?;
+                }
+                tx.put(Scope::Group(group), SESSION, &rest)?;
+                for entry in &entries {
+                    let bytes = serde_json::to_vec(entry).map_err(|_| StoreError::Damaged)?;
+                    tx.put_entry(&group, entry.position.0, &bytes)?;
+                }
+                for (seq, log) in &logs {
+                    tx.put_log_hash(&group, *seq, *log)?;
+                }
+                for change in &home {
+                    change.apply(tx)?;
+                }
+                Ok(())
+            })?;
+            live.stored_epoch = Some(epoch);
+            Ok(live)
+        })
+        .await?
+    }
+
+    /// Stores the session alone, before something is sent.
+    pub(crate) async fn checkpoint(self) -> Result<Self, Error> {
+        self.save(Vec::new(), Vec::new(), Vec::new()).await
+    }
+
+    /// Takes frames in order and stores what they led to. Frames already taken are passed over.
+    pub(crate) async fn take(self, frames: Vec<ServedFrame>) -> Result<(Self, Option<SessionError>), Error> {
+        let (live, entries, logs, error) = blocking(move || {
+            let mut live = self;
+            let mut entries = Vec::new();
+            let mut recent = BTreeMap::new();
+            let mut error = None;
+            for served in &frames {
+                match live.step(served, &recent) {
+                    Ok(new) => entries.extend(new),
+                    Err(failed) => {
+                        error = Some(failed);
+                        break;
+                    }
+                }
+                recent.insert(live.session.fold.seq(), live.session.fold.log());
+            }
+            Ok::<_, Error>((live, entries, recent, error))
+        })
+        .await??;
+        let live = live.save(entries, logs.into_iter().collect(), Vec::new()).await?;
+        Ok((live, error))
+    }
+
+    fn step(
+        &mut self,
+        served: &ServedFrame,
+        recent: &BTreeMap<Seq, LogHash>,
+    ) -> Result<Vec<Entry>, SessionError> {
+        let group = self.group();
+        let inner = Arc::clone(&self.inner);
+        let history = |seq: Seq| {
+            recent.get(&seq).copied().or_else(|| {
+                inner.store.read::<_, StoreError>(|tx| tx.log_hash(&group, seq)).ok().flatten()
+            })
+        };
+        let Some(identity) = inner.identity() else {
+            return Err(SessionError::NotPossible("there is no identity in this home"));
+        };
+        let mut rng = inner.rng();
+        let mut env = Env {
+            identity: &identity.key,
+            name: &identity.name,
+            keys: inner.keys,
+            history: &history,
+            rng: &mut rng,
+        };
+        self.session.process(served, &mut env)
+    }
+
+    /// Fetches and takes everything up to the head of the log, then settles what may be on its way.
+    pub(crate) async fn sync(self) -> Result<Self, Error> {
+        // An Init that may not have arrived yet comes before any reading.
+        let mut live = self;
+        if live.session.is_founding() {
+            live = live.settle_init().await?;
+        }
+        live = live.fetch().await?;
+        live = live.settle_pending().await?;
+        live.settle_outbox().await
+    }
+
+    /// Fetches and takes everything up to the head of the log.
+    pub(crate) async fn fetch(mut self) -> Result<Self, Error> {
+        let mut suspect = None;
+        loop {
+            if matches!(self.session.standing, Standing::Removed(_) | Standing::Forked(_)) {
+                return Ok(self);
+            }
+            let after = self.session.fold.seq();
+            let page = match self.page(after).await? {
+                Some(page) => page,
+                None => return Ok(self),
+            };
+            if page.frames.is_empty() {
+                return Ok(self);
+            }
+            let head = page.head;
+            let (live, error) = self.take(page.frames).await?;
+            self = live;
+            match error {
+                None => {}
+                // Bytes may have been damaged on the way: once more, then it counts.
+                Some(SessionError::Suspect { seq, code }) if suspect != Some(seq) => {
+                    suspect = Some(seq);
+                    tracing::warn!(code, "a stored frame does not apply; fetching it once more");
+                    continue;
+                }
+                Some(SessionError::Suspect { seq, code }) => {
+                    self.session.fork(seq, code);
+                    let _ = self.checkpoint().await?;
+                    return Err(SessionError::Forked { seq, code }.into());
+                }
+                Some(SessionError::Gap { expected, got }) => return self.gap(expected, got).await,
+                Some(other) => return Err(other.into()),
+            }
+            if self.session.fold.seq() >= head {
+                return Ok(self);
+            }
+        }
+    }
+
+    /// Frames are missing: the node no longer holds them, or shows a removed member no more than its removal.
+    async fn gap(self, expected: Seq, got: Seq) -> Result<Self, Error> {
+        tracing::warn!(expected = expected.get(), got = got.get(), "the node skipped frames");
+        Err(Error::NotPossible {
+            code: "history_gap",
+            detail: "the node no longer holds the frames that come next; rejoin the group".to_owned(),
+        })
+    }
+
+    async fn page(&mut self, after: Seq) -> Result<Option<Page>, Error> {
+        let node = self.node()?;
+        let group = self.group();
+        let mut fresh = false;
+        loop {
+            let token = self.token(fresh).await?;
+            match node.frames(&group, after, PAGE, &token).await {
+                Ok(page) => {
+                    let frames = page
+                        .frames
+                        .iter()
+                        .map(|f| f.decode())
+                        .collect::<Result<Vec<_>, _>>()
+                        .map_err(|refusal| Error::NotPossible {
+                            code: "bad_answer",
+                            detail: format!("the node served a frame that cannot be read ({})", refusal.code()),
+                        })?;
+                    if let Some(served) = self.shows_removal(&frames) {
+                        self.session.standing = Standing::Removed(served);
+                        return Ok(None);
+                    }
+                    return Ok(Some(Page { frames, head: page.head }));
+                }
+                Err(error) if is_unauthorised(&error) && !fresh => fresh = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether the node shows a removed member its marking frame, with frames before it left out.
+    fn shows_removal(&self, frames: &[ServedFrame]) -> Option<Seq> {
+        let [served] = frames else { return None };
+        let next = self.session.next_seq();
+        let (Served::Frame(frame) | Served::Operation(frame)) = &served.content else { return None };
+        (served.seq > next && self.session.is_removed_by(frame)).then_some(served.seq)
+    }
+
+    /// A token for reading this group: anonymous where possible, by the own leaf otherwise.
+    pub(crate) async fn token(&self, fresh: bool) -> Result<Token, Error> {
+        let group = self.group();
+        let now = self.inner.clock.now();
+        if !fresh && let Some(token) = self.inner.cached_token(&group, now) {
+            return Ok(token);
+        }
+        let node = self.node()?;
+        let anonymous = self.session.standing == Standing::Member && self.session.fold.is_clean();
+        let root = self.session.own.path.as_ref().map(|p| p.sign().clone()).filter(|_| anonymous);
+        let epoch = self.session.epoch();
+        if let Some(root) = root {
+            match self.token_by(&node, epoch, &Prover::Root(root)).await {
+                Ok(token) => return Ok(token),
+                // The group has moved on: the own leaf still opens the way.
+                Err(error) if is_unauthorised(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let sig = self.session.own.sig.clone();
+        Ok(self.token_by(&node, epoch, &Prover::Leaf(sig)).await?)
+    }
+
+    async fn token_by(&self, node: &NodeClient, epoch: Epoch, prover: &Prover) -> Result<Token, HttpError> {
+        let group = self.group();
+        let answer = request_token(&self.inner, node, &group, epoch, prover).await?;
+        self.inner.cache_token(group, &answer);
+        Ok(answer.token)
+    }
+
+    /// Sends bytes that were stored, again and again until the outcome is known or patience ends.
+    pub(crate) async fn post(&self, bytes: &[u8]) -> Result<Posted, Error> {
+        let node = self.node()?;
+        post(&self.inner, &node, &self.group(), bytes).await
+    }
+
+    /// Checks a receipt against what we know, and remembers the node's key.
+    pub(crate) fn check_receipt(&mut self, receipt: &Receipt) -> Result<(), Error> {
+        check_receipt(receipt, &self.group(), &mut self.session.node)
+    }
+
+    async fn settle_init(self) -> Result<Self, Error> {
+        let Some(pending) = &self.session.pending else { return Ok(self) };
+        match self.post(&pending.bytes).await? {
+            Posted::Accepted(receipt) => {
+                let mut live = self;
+                live.check_receipt(&receipt)?;
+                live.session.pending = None;
+                live.checkpoint().await
+            }
+            Posted::Rebuild(code) | Posted::Refused(code) => Err(Error::Node { code }),
+            Posted::Unknown => Err(Error::OutcomeUnknown),
+        }
+    }
+
+    /// An operation of ours that the log does not show: sent once more as it is, then it is in or out.
+    async fn settle_pending(self) -> Result<Self, Error> {
+        let Some(pending) = &self.session.pending else { return Ok(self) };
+        match self.post(&pending.bytes).await? {
+            Posted::Accepted(receipt) => {
+                let mut live = self;
+                live.check_receipt(&receipt)?;
+                live.fetch().await
+            }
+            Posted::Rebuild(code) | Posted::Refused(code) => {
+                tracing::info!(code = code.code(), "an earlier operation did not get through");
+                let mut live = self;
+                live.session.pending = None;
+                live.checkpoint().await
+            }
+            Posted::Unknown => Err(Error::OutcomeUnknown),
+        }
+    }
+
+    /// Messages of ours that the log does not show: sent once more; sealed anew where their epoch has passed.
+    pub(crate) async fn settle_outbox(mut self) -> Result<Self, Error> {
+        for _ in 0..64 {
+            let Some(first) = self.session.outbox.first() else { return Ok(self) };
+            if !matches!(self.session.standing, Standing::Member) {
+                return Ok(self);
+            }
+            match self.post(&first.bytes).await? {
+                Posted::Accepted(receipt) => {
+                    self.check_receipt(&receipt)?;
+                    self = self.fetch().await?;
+                }
+                Posted::Rebuild(code) => {
+                    tracing::debug!(code = code.code(), "sealing a message anew");
+                    self = self.fetch().await?;
+                    self = self.heal_if_dirty().await?;
+                    self = self.reseal_first().await?;
+                }
+                Posted::Refused(ErrorCode::NotAccepted) => {
+                    // Signed for an epoch the node no longer tells about: the same as stale.
+                    let before = self.session.epoch();
+                    self = self.fetch().await?;
+                    if self.session.epoch() == before {
+                        return Err(Error::Node { code: ErrorCode::NotAccepted });
+                    }
+                    self = self.heal_if_dirty().await?;
+                    self = self.reseal_first().await?;
+                }
+                Posted::Refused(code) => {
+                    self.session.outbox.remove(0);
+                    let _ = self.checkpoint().await?;
+                    return Err(Error::Node { code });
+                }
+                Posted::Unknown => return Err(Error::OutcomeUnknown),
+            }
+        }
+        Err(Error::Contention)
+    }
+
+    async fn reseal_first(mut self) -> Result<Self, Error> {
+        if self.session.outbox.is_empty() {
+            return Ok(self);
+        }
+        let old = self.session.outbox.remove(0);
+        let content = e2ee::content::Content::from_bytes(&old.content).map_err(|_| StoreError::Damaged)?;
+        self.seal(&content)?;
+        // It keeps its place before younger ones.
+        if let Some(new) = self.session.outbox.pop() {
+            self.session.outbox.insert(0, new);
+        }
+        self.checkpoint().await
+    }
+
+    /// Seals a message into the outbox; to be stored before it is sent.
+    pub(crate) fn seal(&mut self, content: &e2ee::content::Content) -> Result<(), Error> {
+        let inner = Arc::clone(&self.inner);
+        let identity = inner.identity().ok_or(Error::NoIdentity)?;
+        let mut rng = inner.rng();
+        let history = |_: Seq| None;
+        let mut env = Env {
+            identity: &identity.key,
+            name: &identity.name,
+            keys: inner.keys,
+            history: &history,
+            rng: &mut rng,
+        };
+        self.session.seal_message(content, &mut env)?;
+        Ok(())
+    }
+}
+
+struct Page {
+    frames: Vec<ServedFrame>,
+    head: Seq,
+}
+
+/// With what a challenge is answered.
+pub(crate) enum Prover {
+    /// The epoch's shared signing key: says nothing about who asks.
+    Root(TreeSecret),
+    /// The own leaf's pseudonym.
+    Leaf(SigningKey),
+    /// A ticket.
+    Ticket(SigningKey),
+}
+
+/// Answers a challenge of the node and gets a token.
+pub(crate) async fn request_token(
+    inner: &Inner,
+    node: &NodeClient,
+    group: &GroupId,
+    epoch: Epoch,
+    prover: &Prover,
+) -> Result<TokenAnswer, HttpError> {
+    let challenge = node.challenge(group).await?;
+    let claims = match prover {
+        Prover::Root(_) => Claims::Root,
+        Prover::Leaf(sig) => Claims::Leaf { sig: sig.verifying_key() },
+        Prover::Ticket(key) => Claims::Ticket { ticket: key.verifying_key() },
+    };
+    let statement = Statement { origin: node.origin(), group, epoch, claims, challenge };
+    let signature = match prover {
+        Prover::Root(secret) => statement.sign_root(secret, &mut inner.rng()),
+        Prover::Leaf(key) | Prover::Ticket(key) => statement.sign(key),
+    };
+    node.token(group, &TokenRequest { challenge, epoch, claims, signature }).await
+}
+
+/// Sends a frame until its outcome is known or patience ends.
+pub(crate) async fn post(
+    inner: &Inner,
+    node: &NodeClient,
+    group: &GroupId,
+    bytes: &[u8],
+) -> Result<Posted, Error> {
+    let mut wait = core::time::Duration::from_millis(200);
+    for attempt in 0..RESENDS {
+        match node.post_frame(group, bytes.to_vec()).await {
+            Ok(answer) => return Ok(Posted::Accepted(answer.receipt)),
+            Err(error) => match error.code() {
+                Some(code) if code.retry() == protocol::refusal::Retry::Rebuild => return Ok(Posted::Rebuild(code)),
+                Some(code) if !code.is_retryable() => return Ok(Posted::Refused(code)),
+                _ if error.is_unreachable() && attempt + 1 == RESENDS => return Err(error.into()),
+                _ => {}
+            },
+        }
+        inner.clock.sleep(wait).await;
+        wait *= 2;
+    }
+    Ok(Posted::Unknown)
+}
+
+/// A receipt must be signed by the node's key, which stays the same for a group's node from the first one on.
+pub(crate) fn check_receipt(
+    receipt: &Receipt,
+    group: &GroupId,
+    node: &mut Option<VerifyingKey>,
+) -> Result<(), Error> {
+    let known = node.get_or_insert(receipt.node);
+    if receipt.verify().is_err() || receipt.group != *group || *known != receipt.node {
+        return Err(Error::NotPossible {
+            code: "bad_receipt",
+            detail: "the node's receipt is not signed by the key it had before".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn is_unauthorised(error: &HttpError) -> bool {
+    error.code().is_some_and(|code| matches!(code.status(), 401 | 403 | 404))
+}
+
+/// A change of the home that belongs into the same transaction as a group's.
+pub(crate) enum HomeChange {
+    /// Store bytes under a name.
+    Put(&'static str, Vec<u8>),
+    /// Forget a part of a group.
+    DeleteGroupPart(GroupId, &'static str),
+}
+
+impl HomeChange {
+    fn apply(&self, tx: &crate::store::WriteTx<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Put(name, bytes) => tx.put(Scope::Home, name, bytes),
+            Self::DeleteGroupPart(group, name) => tx.delete(Scope::Group(*group), name),
+        }
+    }
+}
+
+/// Runs blocking work aside.
+pub(crate) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(f).await.map_err(|_| Error::System)
+}
