@@ -57,11 +57,17 @@ impl Batch {
         out.extend_from_slice(&(self.changes.len() as u32).to_be_bytes());
         for (key, value) in &self.changes {
             out.push(if value.is_some() { PUT } else { REMOVE });
-            #[expect(clippy::cast_possible_truncation, reason = "keys are made in `keys`, the longest has 81 bytes")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "keys are made in `keys`, the longest has 81 bytes"
+            )]
             out.extend_from_slice(&(key.len() as u16).to_be_bytes());
             out.extend_from_slice(key);
             if let Some(value) = value {
-                #[expect(clippy::cast_possible_truncation, reason = "snapshots are the longest values: 64 MiB")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "snapshots are the longest values: 64 MiB"
+                )]
                 out.extend_from_slice(&(value.len() as u32).to_be_bytes());
                 out.extend_from_slice(value);
             }

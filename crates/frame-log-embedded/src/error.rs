@@ -18,7 +18,9 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The folder was written by a version this one does not know.
-    #[error("{path} has format {found}, this version reads format {known}; upgrade, or open it with the version that wrote it")]
+    #[error(
+        "{path} has format {found}, this version reads format {known}; upgrade, or open it with the version that wrote it"
+    )]
     Format {
         /// The folder.
         path: PathBuf,

@@ -98,17 +98,20 @@ fn write_format(path: &Path, format: &Path) -> Result<u64, OpenError> {
 }
 
 fn read_format(path: &Path, format: &Path) -> Result<u64, OpenError> {
-    let damaged = OpenError::Damaged { path: format.to_owned(), at: 0, what: "it does not say what was written" };
+    let damaged =
+        OpenError::Damaged { path: format.to_owned(), at: 0, what: "it does not say what was written" };
     let bytes = fs::read(format).context("read", format)?;
     let Ok(text) = String::from_utf8(bytes) else { return Err(damaged) };
     let mut lines = text.lines();
     if lines.next() != Some("kith frame log") {
         return Err(damaged);
     }
-    let Some(found) = lines.next().and_then(|l| l.strip_prefix("format ")).and_then(|n| n.parse().ok()) else {
+    let Some(found) = lines.next().and_then(|l| l.strip_prefix("format ")).and_then(|n| n.parse().ok())
+    else {
         return Err(damaged);
     };
-    let seed = lines.next().and_then(|l| l.strip_prefix("seed ")).and_then(|n| u64::from_str_radix(n, 16).ok());
+    let seed =
+        lines.next().and_then(|l| l.strip_prefix("seed ")).and_then(|n| u64::from_str_radix(n, 16).ok());
     match seed {
         Some(seed) if found == FORMAT && text == format_text(seed) => Ok(seed),
         _ if found == FORMAT => Err(damaged),

@@ -50,7 +50,8 @@ impl Follower {
                 return Ok(followed);
             }
             let from = self.next;
-            let ready = self.progress.wait_for(|progress| progress.closed || progress.records > from.get()).await;
+            let ready =
+                self.progress.wait_for(|progress| progress.closed || progress.records > from.get()).await;
             if ready.map_err(|_| ReadError::Unavailable)?.closed {
                 return Err(ReadError::Unavailable);
             }

@@ -12,15 +12,15 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use frame_log::{
-    AppendError, Claimed, Cursor, FollowStream, FrameLog, Keep, Limit, MailboxError, MailboxId, Mailboxes, Meta,
-    MetaKey, MetaValue, NewPackage, Page, Pruned, Put, ReadError, Record, WriteError, MAX_META_VALUE, MAX_PACKAGE,
-    MAX_RECORD, MAX_SNAPSHOT,
+    AppendError, Claimed, Cursor, FollowStream, FrameLog, Keep, Limit, MAX_META_VALUE, MAX_PACKAGE,
+    MAX_RECORD, MAX_SNAPSHOT, MailboxError, MailboxId, Mailboxes, Meta, MetaKey, MetaValue, NewPackage, Page,
+    Pruned, Put, ReadError, Record, WriteError,
 };
 use protocol::{FrameHash, FrameId, GroupId, Seq, UnixSeconds};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::{
-    OpenError, Options, VerifyError, Verified,
+    OpenError, Options, Verified, VerifyError,
     batch::Batch,
     error::{Context as _, Damage},
     folder::Folder,
@@ -126,7 +126,8 @@ impl EmbeddedFrameLog {
         let damaged = |what| OpenError::Damaged { path: folder.tree(), at: 0, what };
         let applied = store.applied().map_err(|_| damaged("its place in the journal is unreadable"))?;
 
-        let place = Place { folder: folder.journal(), seed: folder.seed(), segment_bytes: options.segment_bytes };
+        let place =
+            Place { folder: folder.journal(), seed: folder.seed(), segment_bytes: options.segment_bytes };
         let spares = Spares::default();
         let entry = |payload: &[u8]| match Batch::decode(payload) {
             Some(batch) => {
@@ -135,11 +136,18 @@ impl EmbeddedFrameLog {
             }
             None => false,
         };
-        let recovered =
-            journal::recover(place.clone(), disk, spares.clone(), applied, options.on_damage, entry, |last| {
+        let recovered = journal::recover(
+            place.clone(),
+            disk,
+            spares.clone(),
+            applied,
+            options.on_damage,
+            entry,
+            |last| {
                 store.seal(last);
                 store.flush().map_err(|source| OpenError::Tables { path: folder.tree(), source })
-            })?;
+            },
+        )?;
         let Recovered { journal, entries, torn, cut } = recovered;
         if entries > 0 || torn || cut {
             tracing::info!(entries, torn, cut, "recovered the journal");
@@ -226,7 +234,9 @@ impl EmbeddedFrameLog {
         command: impl FnOnce(Reply<T, E>) -> Command,
     ) -> Result<T, E> {
         let units = u32::try_from(bytes.div_ceil(QUEUE_UNIT)).unwrap_or(u32::MAX).clamp(1, QUEUE_UNITS);
-        let Ok(permit) = Arc::clone(&self.budget).acquire_many_owned(units).await else { return Err(unavailable) };
+        let Ok(permit) = Arc::clone(&self.budget).acquire_many_owned(units).await else {
+            return Err(unavailable);
+        };
         let (reply, answer) = oneshot::channel();
         let queued = Queued { command: command(reply), _bytes: Some(permit) };
         if self.queue.send(queued).await.is_err() {
@@ -294,7 +304,11 @@ impl FrameLog for EmbeddedFrameLog {
         self.request(len, WriteError::Unavailable, command).await
     }
 
-    async fn snapshot(&self, group: &GroupId, at_most: Option<Seq>) -> Result<Option<(Seq, Bytes)>, ReadError> {
+    async fn snapshot(
+        &self,
+        group: &GroupId,
+        at_most: Option<Seq>,
+    ) -> Result<Option<(Seq, Bytes)>, ReadError> {
         let group = *group;
         read(&self.shared, move |view| read::snapshot(view, &group, at_most)).await
     }
@@ -339,7 +353,12 @@ impl FrameLog for EmbeddedFrameLog {
 
 #[async_trait]
 impl Mailboxes for EmbeddedFrameLog {
-    async fn put(&self, mailbox: &MailboxId, package: NewPackage, now: UnixSeconds) -> Result<Put, MailboxError> {
+    async fn put(
+        &self,
+        mailbox: &MailboxId,
+        package: NewPackage,
+        now: UnixSeconds,
+    ) -> Result<Put, MailboxError> {
         let (len, mailbox) = (package.bytes.len(), *mailbox);
         if len > MAX_PACKAGE {
             return Err(MailboxError::TooLarge { len, max: MAX_PACKAGE });

@@ -10,6 +10,7 @@ use crate::{
     error::CommitFailure,
     journal::{self, Place, Spares},
     log::Shared,
+    writer::PoisonOnPanic,
 };
 
 /// How long a flush that found the disk full waits before it tries again.
@@ -71,6 +72,7 @@ impl Maintenance {
 
     /// The thread's loop, until [`stop`](Self::stop).
     pub(crate) fn run(&self, shared: &Arc<Shared>, place: &Place, spares: &Spares) {
+        let _watch = PoisonOnPanic(Arc::clone(shared));
         loop {
             let sealed = {
                 let mut state = self.state();

@@ -30,14 +30,16 @@ pub(crate) fn head(view: &View, group: &GroupId) -> Result<Option<Seq>, Damage> 
 
 pub(crate) fn page(view: &View, group: &GroupId, from: Seq, limit: Limit) -> Result<Page, Damage> {
     let next = next(view, group)?;
-    let horizon = view.get(&keys::pruned(group))?.map_or(Ok(Horizons::default()), |h| Horizons::decode(&h))?.held();
+    let horizon =
+        view.get(&keys::pruned(group))?.map_or(Ok(Horizons::default()), |h| Horizons::decode(&h))?.held();
     let mut records = Vec::new();
     let mut bytes = 0;
     let mut at = from;
     if from < next {
         let end = keys::end_of(&keys::records(group));
         for entry in view.range(&keys::record(group, from), &end) {
-            let (key, value) = entry.map_err(|d| if d == Damage::UNKNOWN { Damage::of(*group, at) } else { d })?;
+            let (key, value) =
+                entry.map_err(|d| if d == Damage::UNKNOWN { Damage::of(*group, at) } else { d })?;
             let record = record(&key, &value, group, at)?;
             let len = record.frame.as_ref().map_or(0, Bytes::len);
             if !limit.admits(records.len(), bytes, len) {
@@ -68,7 +70,11 @@ pub(crate) fn find(view: &View, group: &GroupId, id: &FrameId) -> Result<Option<
     view.get(&keys::frame_id(group, id))?.map(|found| values::decode_found(&found)).transpose()
 }
 
-pub(crate) fn snapshot(view: &View, group: &GroupId, at_most: Option<Seq>) -> Result<Option<(Seq, Bytes)>, Damage> {
+pub(crate) fn snapshot(
+    view: &View,
+    group: &GroupId,
+    at_most: Option<Seq>,
+) -> Result<Option<(Seq, Bytes)>, Damage> {
     let prefix = keys::snapshots(group);
     let end = match at_most.and_then(Seq::next) {
         Some(after) => keys::snapshot(group, after),
@@ -86,7 +92,8 @@ pub(crate) fn snapshot(view: &View, group: &GroupId, at_most: Option<Seq>) -> Re
 /// Records in the log, which is also the number of the next one.
 pub(crate) fn tail(view: &View) -> Result<Cursor, Damage> {
     let last = view.prefix(&keys::orders()).next_back().transpose()?;
-    let next = last.map(|(key, _)| keys::trailing_number(&key).and_then(|n| n.checked_add(1)).ok_or(Damage::UNKNOWN));
+    let next = last
+        .map(|(key, _)| keys::trailing_number(&key).and_then(|n| n.checked_add(1)).ok_or(Damage::UNKNOWN));
     Ok(Cursor::new(next.transpose()?.unwrap_or(0)))
 }
 

@@ -10,9 +10,10 @@
 mod manifest;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
+    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -37,6 +38,7 @@ const LEVELS: usize = 7;
 
 pub(crate) struct Store {
     tree: AnyTree,
+    path: PathBuf,
     seed: u64,
     /// The engine's own counter: one number for each batch and each change of the table list.
     seqno: SequenceNumberCounter,
@@ -58,7 +60,7 @@ impl Store {
             .map_err(|source| OpenError::Tables { path: path.to_owned(), source })?;
         seqno.fetch_max(tree.get_highest_persisted_seqno().map_or(1, |highest| highest + 1));
         let published = AtomicU64::new(seqno.get());
-        Ok(Self { tree, seed, seqno, published, views: Mutex::default() })
+        Ok(Self { tree, path: path.to_owned(), seed, seqno, published, views: Mutex::default() })
     }
 
     /// Number of the last journal entry that is in the tables.
@@ -101,26 +103,52 @@ impl Store {
         self.tree.rotate_memtable();
     }
 
-    /// Writes sealed memtables to tables and syncs them.
+    /// Writes sealed memtables to tables and syncs them. Called by one thread at a time, which also compacts.
     pub(crate) fn flush(&self) -> Result<(), lsm_tree::Error> {
-        guard(|| {
+        self.making_tables(|| {
             let lock = self.tree.get_flush_lock();
             self.tree.flush(&lock, self.collectable()).map(drop)
         })
-        .unwrap_or(Err(lsm_tree::Error::Unrecoverable))
     }
 
-    /// Does one step of compaction; whether there may be more to do.
+    /// Does one step of compaction; whether there may be more to do. Called by the thread that flushes.
     pub(crate) fn compact(&self) -> Result<bool, lsm_tree::Error> {
         let shape = |tree: &AnyTree| -> [Option<usize>; LEVELS] {
             std::array::from_fn(|level| tree.level_table_count(level))
         };
-        guard(|| {
+        self.making_tables(|| {
             let before = shape(&self.tree);
             self.tree.compact(Arc::new(Leveled::default()), self.collectable())?;
             Ok(shape(&self.tree) != before)
         })
-        .unwrap_or(Err(lsm_tree::Error::Unrecoverable))
+    }
+
+    /// Runs engine code that makes tables. If it fails, the half-made ones go: the engine leaves them behind, and a
+    /// full disk on which each attempt leaves one would never have room again.
+    fn making_tables<T>(
+        &self,
+        run: impl FnOnce() -> Result<T, lsm_tree::Error>,
+    ) -> Result<T, lsm_tree::Error> {
+        let before = self.listing();
+        let done = guard(run).unwrap_or(Err(lsm_tree::Error::Unrecoverable));
+        if done.is_err()
+            && let (Ok((list_before, before)), Ok((list_after, after))) = (before, self.listing())
+            // IMPORTANT: the list of tables comes last; only while it is the old one does nothing name the new ones.
+            && list_before == list_after
+        {
+            for half_made in after.difference(&before) {
+                // What stays is removed when the tree is next opened.
+                let _ = fs::remove_file(half_made);
+            }
+        }
+        done
+    }
+
+    /// Which list of tables is current, and the table files there are.
+    fn listing(&self) -> io::Result<(Vec<u8>, HashSet<PathBuf>)> {
+        let tables = fs::read_dir(self.path.join("tables"))?;
+        let tables = tables.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+        Ok((fs::read(self.path.join("current"))?, tables))
     }
 
     /// The tree as of the last commit.
@@ -180,7 +208,8 @@ impl std::ops::Deref for Value {
 
 impl View {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Value>, Damage> {
-        let found = guard(|| self.store.tree.get(key, self.at)).and_then(Result::ok).ok_or(Damage::UNKNOWN)?;
+        let found =
+            guard(|| self.store.tree.get(key, self.at)).and_then(Result::ok).ok_or(Damage::UNKNOWN)?;
         found.map(|sealed| self.checked(key, sealed)).transpose()
     }
 
@@ -202,7 +231,9 @@ impl View {
     fn checked(&self, key: &[u8], sealed: Slice) -> Result<Value, Damage> {
         match values::open(self.store.seed, key, &sealed) {
             Some(_) => Ok(Value(sealed)),
-            None => Err(keys::parse_record(key).map_or(Damage::UNKNOWN, |(group, seq)| Damage::of(group, seq))),
+            None => {
+                Err(keys::parse_record(key).map_or(Damage::UNKNOWN, |(group, seq)| Damage::of(group, seq)))
+            }
         }
     }
 }
@@ -225,7 +256,9 @@ impl Range<'_> {
         let entries = self.entries.as_mut()?;
         let entry = match guard(|| advance(&mut **entries).map(IterGuardImpl::into_inner)) {
             Some(None) => return None,
-            Some(Some(Ok((key, sealed)))) => self.view.checked(&key, sealed).map(|value| (key.to_vec(), value)),
+            Some(Some(Ok((key, sealed)))) => {
+                self.view.checked(&key, sealed).map(|value| (key.to_vec(), value))
+            }
             Some(Some(Err(_))) | None => Err(Damage::UNKNOWN),
         };
         if entry.is_err() {

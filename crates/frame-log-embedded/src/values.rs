@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn record_has_one_form() {
-        let golden = [&[1][..], &[1; 16], &[2; 32], &[0, 0, 0, 0, 0, 0, 3, 4], &[0, 0, 0, 0, 0, 0, 0, 5], b"frame"];
+        let golden =
+            [&[1][..], &[1; 16], &[2; 32], &[0, 0, 0, 0, 0, 0, 3, 4], &[0, 0, 0, 0, 0, 0, 0, 5], b"frame"];
         let body = encode_record(&record());
         assert_eq!(body, golden.concat());
         assert_eq!(decode_record(Seq::new(9), &body), Some(StoredRecord::new(Seq::new(9), record())));

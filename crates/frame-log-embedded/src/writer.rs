@@ -14,7 +14,8 @@ use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
 use frame_log::{
-    AppendError, Claimed, Keep, MailboxError, MailboxId, MetaKey, MetaValue, NewPackage, Put, Record, WriteError,
+    AppendError, Claimed, Keep, MailboxError, MailboxId, MetaKey, MetaValue, NewPackage, Put, Record,
+    WriteError,
 };
 use protocol::{GroupId, Seq, UnixSeconds};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -27,8 +28,8 @@ use crate::{
     Options,
     error::CommitFailure,
     journal::{AppendFailure, Journal, MAX_ENTRY},
-    log::Shared,
     keys,
+    log::Shared,
     maintenance::Maintenance,
 };
 
@@ -41,14 +42,50 @@ pub(crate) type Reply<T, E> = oneshot::Sender<Result<T, E>>;
 
 /// A request to the writer.
 pub(crate) enum Command {
-    Append { group: GroupId, expected: Seq, record: Record, reply: Reply<Seq, AppendError> },
-    PutSnapshot { group: GroupId, at: Seq, state: Bytes, reply: Reply<(), WriteError> },
-    DropSnapshots { group: GroupId, before: Seq, reply: Reply<DropStep, WriteError> },
-    Prune { group: GroupId, before: Seq, keep: Keep, reply: Reply<PruneStep, WriteError> },
-    Put { mailbox: MailboxId, package: NewPackage, now: UnixSeconds, reply: Reply<Put, MailboxError> },
-    Claim { mailbox: MailboxId, now: UnixSeconds, reply: Reply<Option<Claimed>, MailboxError> },
-    RemoveExpired { now: UnixSeconds, limit: usize, reply: Reply<usize, MailboxError> },
-    Save { key: MetaKey, value: MetaValue, reply: Reply<(), WriteError> },
+    Append {
+        group: GroupId,
+        expected: Seq,
+        record: Record,
+        reply: Reply<Seq, AppendError>,
+    },
+    PutSnapshot {
+        group: GroupId,
+        at: Seq,
+        state: Bytes,
+        reply: Reply<(), WriteError>,
+    },
+    DropSnapshots {
+        group: GroupId,
+        before: Seq,
+        reply: Reply<DropStep, WriteError>,
+    },
+    Prune {
+        group: GroupId,
+        before: Seq,
+        keep: Keep,
+        reply: Reply<PruneStep, WriteError>,
+    },
+    Put {
+        mailbox: MailboxId,
+        package: NewPackage,
+        now: UnixSeconds,
+        reply: Reply<Put, MailboxError>,
+    },
+    Claim {
+        mailbox: MailboxId,
+        now: UnixSeconds,
+        reply: Reply<Option<Claimed>, MailboxError>,
+    },
+    RemoveExpired {
+        now: UnixSeconds,
+        limit: usize,
+        reply: Reply<usize, MailboxError>,
+    },
+    Save {
+        key: MetaKey,
+        value: MetaValue,
+        reply: Reply<(), WriteError>,
+    },
     /// Commit what came before and end.
     Close,
 }
@@ -150,7 +187,9 @@ impl Writer {
         let size = batch.bytes() + 16 * (1 + batch.iter().count());
         debug_assert!(size <= MAX_ENTRY, "a group of requests that makes too long an entry");
         self.make_room(size)?;
-        self.journal.append(|out| batch.encode(out)).map_err(|failure| self.failed("append to the journal", failure))?;
+        self.journal
+            .append(|out| batch.encode(out))
+            .map_err(|failure| self.failed("append to the journal", failure))?;
         self.shared.store.apply(batch);
         Ok(())
     }
@@ -224,11 +263,17 @@ impl Command {
 /// Works a request into the transaction.
 fn decide(tx: &mut Transaction<'_>, command: Command) -> Answer {
     match command {
-        Command::Append { group, expected, record, reply } => answer(reply, tx.append(&group, expected, &record)),
-        Command::PutSnapshot { group, at, state, reply } => answer(reply, tx.put_snapshot(&group, at, &state)),
+        Command::Append { group, expected, record, reply } => {
+            answer(reply, tx.append(&group, expected, &record))
+        }
+        Command::PutSnapshot { group, at, state, reply } => {
+            answer(reply, tx.put_snapshot(&group, at, &state))
+        }
         Command::DropSnapshots { group, before, reply } => answer(reply, tx.drop_snapshots(&group, before)),
         Command::Prune { group, before, keep, reply } => answer(reply, tx.prune(&group, before, keep)),
-        Command::Put { mailbox, package, now, reply } => answer(reply, tx.put_package(&mailbox, &package, now)),
+        Command::Put { mailbox, package, now, reply } => {
+            answer(reply, tx.put_package(&mailbox, &package, now))
+        }
         Command::Claim { mailbox, now, reply } => answer(reply, tx.claim(&mailbox, now)),
         Command::RemoveExpired { now, limit, reply } => answer(reply, tx.remove_expired(now, limit)),
         Command::Save { key, value, reply } => {
@@ -242,7 +287,9 @@ fn decide(tx: &mut Transaction<'_>, command: Command) -> Answer {
 fn refuse(command: Command, failure: CommitFailure) -> Answer {
     match command {
         Command::Append { reply, .. } => answer(reply, Err(failure.into())),
-        Command::PutSnapshot { reply, .. } | Command::Save { reply, .. } => answer(reply, Err(failure.into())),
+        Command::PutSnapshot { reply, .. } | Command::Save { reply, .. } => {
+            answer(reply, Err(failure.into()))
+        }
         Command::DropSnapshots { reply, .. } => answer(reply, Err(failure.into())),
         Command::Prune { reply, .. } => answer(reply, Err(failure.into())),
         Command::Put { reply, .. } => answer(reply, Err(failure.into())),
@@ -264,8 +311,8 @@ where
     })
 }
 
-/// A writer that panicked has left nobody to say so.
-struct PoisonOnPanic(Arc<Shared>);
+/// A thread that panicked has left nobody to say so.
+pub(crate) struct PoisonOnPanic(pub(crate) Arc<Shared>);
 
 impl Drop for PoisonOnPanic {
     fn drop(&mut self) {

@@ -1,6 +1,16 @@
 //! The log in a folder keeps the contract, also with segments and memtables so small that everything rotates.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "test helpers")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "test helpers"
+)]
+
+#[path = "support/folders.rs"]
+mod folders;
 
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +41,7 @@ impl Harness for Folders {
     type Log = EmbeddedFrameLog;
 
     async fn fresh(&self) -> Arc<EmbeddedFrameLog> {
-        *self.current.lock().unwrap() = Some(tempfile::tempdir().expect("a folder"));
+        *self.current.lock().unwrap() = Some(folders::folder());
         self.open()
     }
 
@@ -53,7 +63,12 @@ async fn keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keeps_the_contract_while_rotating() {
-    let tiny = Options { segment_bytes: 16 << 10, memtable_bytes: 32 << 10, cache_bytes: 1 << 16, ..Options::default() };
+    let tiny = Options {
+        segment_bytes: 16 << 10,
+        memtable_bytes: 32 << 10,
+        cache_bytes: 1 << 16,
+        ..Options::default()
+    };
     conformance::run(&Folders::new(tiny)).await;
 }
 

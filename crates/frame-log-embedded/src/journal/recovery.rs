@@ -10,11 +10,7 @@ use super::{
     segment::{self, End},
     start_segment,
 };
-use crate::{
-    OnDamage, OpenError,
-    error::Context as _,
-    folder::sync_folder,
-};
+use crate::{OnDamage, OpenError, error::Context as _, folder::sync_folder};
 
 /// A journal ready to be written, and what recovery had to do.
 pub(crate) struct Recovered {

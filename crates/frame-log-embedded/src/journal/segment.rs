@@ -24,9 +24,10 @@ pub(super) fn encode_head(seed: u64, first: u64) -> [u8; HEAD] {
     hash.update(SEGMENT_MAGIC);
     hash.update(&first.to_be_bytes());
     let mut head = [0; HEAD];
-    for (to, from) in head.iter_mut().zip(
-        SEGMENT_MAGIC.iter().copied().chain(first.to_be_bytes()).chain(hash.digest().to_be_bytes()),
-    ) {
+    for (to, from) in head
+        .iter_mut()
+        .zip(SEGMENT_MAGIC.iter().copied().chain(first.to_be_bytes()).chain(hash.digest().to_be_bytes()))
+    {
         *to = from;
     }
     head
@@ -112,7 +113,9 @@ pub(super) fn scan(bytes: &[u8], seed: u64, first: u64, mut entry: impl FnMut(u6
                 next += 1;
             }
             // Left over: numbers only grow, and this segment was used before.
-            Some(found) if found.number < next => return Some(Scan { offset, next, end: end(rest, seed, next) }),
+            Some(found) if found.number < next => {
+                return Some(Scan { offset, next, end: end(rest, seed, next) });
+            }
             _ => return Some(Scan { offset, next, end: end(rest, seed, next) }),
         }
     }

@@ -22,7 +22,8 @@ pub(super) fn check(tree: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     let bytes = fs::read(&current).context("read", &current)?;
-    let parts = bytes.split_first_chunk::<8>().and_then(|(number, rest)| Some((number, rest.split_first_chunk()?)));
+    let parts =
+        bytes.split_first_chunk::<8>().and_then(|(number, rest)| Some((number, rest.split_first_chunk()?)));
     let Some((number, (check, [0]))) = parts else {
         return damaged(&current, "it is not a number, a checksum and its kind");
     };

@@ -7,7 +7,12 @@ use super::transaction::Transaction;
 use crate::{error::Damage, keys, values};
 
 impl Transaction<'_> {
-    pub(super) fn append(&mut self, group: &GroupId, expected: Seq, record: &Record) -> Result<Seq, AppendError> {
+    pub(super) fn append(
+        &mut self,
+        group: &GroupId,
+        expected: Seq,
+        record: &Record,
+    ) -> Result<Seq, AppendError> {
         let len = record.frame.len();
         if len > MAX_RECORD {
             return Err(AppendError::TooLarge { len, max: MAX_RECORD });

@@ -98,7 +98,8 @@ impl Transaction<'_> {
         let prefix = keys::packages(mailbox);
         let end = keys::end_of(&prefix);
         let all = self.scan(prefix, end, MAX_PACKAGES + 1)?;
-        let last_order = all.last().map(|(key, _)| keys::trailing_number(key).ok_or(Damage::UNKNOWN)).transpose()?;
+        let last_order =
+            all.last().map(|(key, _)| keys::trailing_number(key).ok_or(Damage::UNKNOWN)).transpose()?;
         let mut valid = Vec::with_capacity(all.len());
         for (key, body) in all {
             let StoredPackage { expires, digest, .. } = StoredPackage::decode(&body)?;

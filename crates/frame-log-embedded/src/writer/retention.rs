@@ -29,7 +29,12 @@ pub(crate) struct DropStep {
 
 impl Transaction<'_> {
     /// Prunes the next records that have not been pruned as thoroughly; progress is kept with the group.
-    pub(super) fn prune(&mut self, group: &GroupId, before: Seq, keep: Keep) -> Result<PruneStep, WriteError> {
+    pub(super) fn prune(
+        &mut self,
+        group: &GroupId,
+        before: Seq,
+        keep: Keep,
+    ) -> Result<PruneStep, WriteError> {
         let before = before.min(self.next(group)?).get();
         let key = keys::pruned(group);
         let mut horizons = self.get(&key)?.map_or(Ok(Horizons::default()), |h| Horizons::decode(&h))?;

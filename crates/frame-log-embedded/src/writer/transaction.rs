@@ -95,7 +95,14 @@ impl<'a> Transaction<'a> {
     }
 
     /// Stages a record's key and its place in the order over all groups, and moves the group's head past it.
-    pub(super) fn push_record(&mut self, group: &GroupId, seq: Seq, after: Seq, record: Vec<u8>, place: Vec<u8>) {
+    pub(super) fn push_record(
+        &mut self,
+        group: &GroupId,
+        seq: Seq,
+        after: Seq,
+        record: Vec<u8>,
+        place: Vec<u8>,
+    ) {
         self.put(keys::record(group, seq), record);
         self.put(keys::order(self.staged.next_ordinal), place);
         self.staged.next_ordinal += 1;
