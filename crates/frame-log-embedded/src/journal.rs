@@ -200,6 +200,3 @@ fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     segments.sort_unstable();
     Ok(segments)
 }
-
-#[cfg(test)]
-mod tests;

@@ -391,3 +391,6 @@ impl Meta for EmbeddedFrameLog {
         self.request(len, WriteError::Unavailable, |reply| Command::Save { key, value, reply }).await
     }
 }
+
+#[cfg(test)]
+mod tests;

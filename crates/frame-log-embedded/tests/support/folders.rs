@@ -21,13 +21,7 @@ pub fn folder() -> TempDir {
 
 /// Settings under which a few hundred records rotate segments, flush and merge.
 pub fn small() -> Options {
-    Options {
-        free_space_floor: 0,
-        segment_bytes: 16 << 10,
-        memtable_bytes: 32 << 10,
-        cache_bytes: 64 << 10,
-        ..Options::default()
-    }
+    Options { free_space_floor: 0, segment_bytes: 16 << 10, memtable_bytes: 32 << 10, ..Options::default() }
 }
 
 /// Settings under which everything stays in one segment.
