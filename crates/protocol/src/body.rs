@@ -138,7 +138,7 @@ pub struct Marks {
     pub admin_root: Option<AdminRoot>,
 }
 
-/// Leaves marked by a named doer (Expire, MarkOwn).
+/// Leaves marked by a named doer (Expire, `MarkOwn`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoerMarks {
     /// Who marks.
@@ -158,12 +158,12 @@ pub enum OwnChange {
     Rejoin(Rejoin),
 }
 
-/// Re-keys dirty leaves; with marks it is RemoveMembers.
+/// Re-keys dirty leaves; with marks it is `RemoveMembers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heal {
     /// Who chooses the vacant leaves' secrets.
     pub doer: Slot,
-    /// Leaves to mark first; present exactly in RemoveMembers.
+    /// Leaves to mark first; present exactly in `RemoveMembers`.
     pub marks: Option<Marks>,
     /// The doer's own leaf.
     pub own: OwnChange,
