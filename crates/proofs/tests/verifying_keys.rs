@@ -47,7 +47,7 @@ fn params_hash_has_its_golden_value() {
     let keys = VerifyingKeys::development();
     assert_eq!(
         keys.params_hash().to_string(),
-        "3f26208c63d198db49edf0f0179b56fa7f217d7a5fc2c7373dc61c9d390b3858"
+        "f5fe92a9cb064cdc53eb4b7fb15f8d866c3e16ef450c37cdf9bf6dbe1c2e6575"
     );
     assert_eq!(keys.max_dh_levels(), 15);
 }
