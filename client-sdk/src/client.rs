@@ -8,7 +8,7 @@ use std::{
 
 use api::{
     key_packages::{KeyPackageEntry, MailboxId, MailboxWriteKey, PutKeyPackages, SealedKeyPackage},
-    token::{Token, TokenAnswer},
+    token::{Scope as Reach, TokenAnswer},
 };
 use e2ee::{
     contact::Contact,
@@ -107,7 +107,7 @@ pub(crate) struct Inner {
     pub(crate) progress: Option<OnProgress>,
     identity: RwLock<Option<Arc<Identity>>>,
     nodes: Mutex<HashMap<String, NodeClient>>,
-    tokens: Mutex<HashMap<GroupId, (Token, UnixSeconds)>>,
+    tokens: Mutex<HashMap<GroupId, TokenAnswer>>,
 }
 
 impl Inner {
@@ -132,14 +132,14 @@ impl Inner {
         Ok(node)
     }
 
-    pub(crate) fn cached_token(&self, group: &GroupId, now: UnixSeconds) -> Option<Token> {
+    pub(crate) fn cached_token(&self, group: &GroupId, now: UnixSeconds) -> Option<TokenAnswer> {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(group).filter(|(_, expires)| now.saturating_add(30) < *expires).map(|(token, _)| token.clone())
+        tokens.get(group).filter(|answer| now.saturating_add(30) < answer.expires).cloned()
     }
 
     pub(crate) fn cache_token(&self, group: GroupId, answer: &TokenAnswer) {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(group, (answer.token.clone(), answer.expires));
+        tokens.insert(group, answer.clone());
     }
 
     pub(crate) fn forget_token(&self, group: &GroupId) {
@@ -401,7 +401,7 @@ impl Client {
         let lock = inner.store.lock_group(&invite.group).await?;
         let node = inner.node(invite.server.as_str())?;
         self.observe_node(invite.server.as_str()).await?;
-        let sig = Answer::Leaf(package.sig().clone());
+        let sig = Answer::Leaf { key: package.sig().clone(), slot: invite.slot, leaf_id: invite.leaf_id };
         let token = request_token(inner, &node, &invite.group, invite.epoch, &sig).await?.token;
         let state = node.state(&invite.group, Some(invite.epoch), &token).await?;
         let title = format!("group {}", short(&invite.group));
@@ -487,12 +487,8 @@ impl Client {
                     self.store_joining(&joining).await?;
                 }
                 Posted::Refused(code) => {
-                    // What the log shows decides: an accepted Join is refused as stale when it is sent again.
-                    let attempt = joining.attempt.take();
+                    joining.attempt = None;
                     self.store_joining(&joining).await?;
-                    if attempt.is_none() || !matches!(code, api::ErrorCode::NotAccepted) {
-                        return Err(Error::Node { code });
-                    }
                     return Err(Error::Node { code });
                 }
                 Posted::Unknown => return Err(Error::OutcomeUnknown),
@@ -512,14 +508,15 @@ impl Client {
         // Once the Join is in, the ticket may be used up, but the new leaf opens the way.
         let mut answers = vec![Answer::Ticket(joining.ticket.clone())];
         if let Some(attempt) = &joining.attempt {
-            answers.insert(0, Answer::Leaf(attempt.sig.clone()));
+            let leaf_id = joining.fold.tree().next_leaf_id();
+            answers.insert(0, Answer::Leaf { key: attempt.sig.clone(), slot: attempt.slot, leaf_id });
         }
         let mut token = None;
         let mut last = None;
         for answer in answers {
             match request_token(inner, node, &group, joining.fold.epoch(), &answer).await {
                 Ok(answer) => {
-                    token = Some(answer.token);
+                    token = Some(answer);
                     break;
                 }
                 Err(error) => last = Some(error),
@@ -529,7 +526,9 @@ impl Client {
             return Err(last.map_or(Error::System, Error::from));
         };
         loop {
-            let page = node.frames(&group, joining.fold.seq(), 256, &token).await?;
+            // The ticket opens heads only; the heads are all that folding takes.
+            let heads = token.scope != Reach::Full;
+            let page = node.frames(&group, joining.fold.seq(), 256, heads, &token.token).await?;
             if page.frames.is_empty() {
                 return Ok(None);
             }

@@ -13,12 +13,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use api::{
     ErrorCode,
     challenge::{Claims, Statement},
-    token::{Token, TokenAnswer, TokenRequest},
+    token::{Scope, Token, TokenAnswer, TokenRequest},
 };
 use curve::TreeSecret;
 use protocol::{
-    Epoch, GroupId, LogHash, Receipt, Seq, ServedFrame, SigningKey, VerifyingKey,
-    frame::Served,
+    Epoch, GroupId, LeafId, LogHash, Receipt, Seq, ServedFrame, SigningKey, Slot, VerifyingKey,
 };
 
 use crate::{
@@ -27,7 +26,7 @@ use crate::{
     error::Error,
     http::{HttpError, NodeClient},
     session::{Env, Session, SessionError, Standing},
-    store::{GroupLock, Scope, StoreError},
+    store::{GroupLock, Scope as Part, StoreError},
 };
 
 /// Store name of the public fold.
@@ -58,6 +57,8 @@ pub(crate) struct Live {
     _lock: GroupLock,
     /// Epoch of the fold in the store, to write it only when it changed.
     stored_epoch: Option<Epoch>,
+    /// The frame that removed us, shown by the node without those before it.
+    removal: Option<ServedFrame>,
 }
 
 impl Live {
@@ -67,12 +68,12 @@ impl Live {
         let inner = Arc::clone(inner);
         blocking(move || {
             let (fold, rest) = inner.store.read::<_, StoreError>(|tx| {
-                Ok((tx.get(Scope::Group(group), FOLD)?, tx.get(Scope::Group(group), SESSION)?))
+                Ok((tx.get(Part::Group(group), FOLD)?, tx.get(Part::Group(group), SESSION)?))
             })?;
             let (Some(fold), Some(rest)) = (fold, rest) else { return Ok(None) };
             let session = Session::from_bytes(&fold, &rest).map_err(|_| StoreError::Damaged)?;
             let stored_epoch = Some(session.epoch());
-            Ok(Some(Self { inner, session, _lock: lock, stored_epoch }))
+            Ok(Some(Self { inner, session, _lock: lock, stored_epoch, removal: None }))
         })
         .await?
     }
@@ -86,7 +87,7 @@ impl Live {
         home: Vec<HomeChange>,
     ) -> Result<Self, Error> {
         let log = (session.fold.seq(), session.fold.log());
-        let live = Self { inner: Arc::clone(inner), session, _lock: lock, stored_epoch: None };
+        let live = Self { inner: Arc::clone(inner), session, _lock: lock, stored_epoch: None, removal: None };
         live.save(entries, vec![log], home).await
     }
 
@@ -113,9 +114,9 @@ impl Live {
             let rest = live.session.to_bytes();
             live.inner.store.write::<_, StoreError>(|tx| {
                 if let Some(fold) = &fold {
-                    tx.put(Scope::Group(group), FOLD, fold)?;
+                    tx.put(Part::Group(group), FOLD, fold)?;
                 }
-                tx.put(Scope::Group(group), SESSION, &rest)?;
+                tx.put(Part::Group(group), SESSION, &rest)?;
                 for entry in &entries {
                     let bytes = serde_json::to_vec(entry).map_err(|_| StoreError::Damaged)?;
                     tx.put_entry(&group, entry.position.0, &bytes)?;
@@ -209,10 +210,7 @@ impl Live {
                 return Ok(self);
             }
             let after = self.session.fold.seq();
-            let page = match self.page(after).await? {
-                Some(page) => page,
-                None => return Ok(self),
-            };
+            let Some(page) = self.page(after).await? else { return self.end_by_removal().await };
             if page.frames.is_empty() {
                 return Ok(self);
             }
@@ -241,6 +239,13 @@ impl Live {
         }
     }
 
+    /// Records a removal that was shown.
+    async fn end_by_removal(mut self) -> Result<Self, Error> {
+        let Some(served) = self.removal.take() else { return Ok(self) };
+        let entries = self.session.removed_unseen(&served);
+        self.save(entries, Vec::new(), Vec::new()).await
+    }
+
     /// Frames are missing: the node no longer holds them, or shows a removed member no more than its removal.
     async fn gap(self, expected: Seq, got: Seq) -> Result<Self, Error> {
         tracing::warn!(expected = expected.get(), got = got.get(), "the node skipped frames");
@@ -256,7 +261,10 @@ impl Live {
         let mut fresh = false;
         loop {
             let token = self.token(fresh).await?;
-            match node.frames(&group, after, PAGE, &token).await {
+            if token.scope == Scope::Removal {
+                return self.take_removal(&node, &token.token).await.map(|()| None);
+            }
+            match node.frames(&group, after, PAGE, false, &token.token).await {
                 Ok(page) => {
                     let frames = page
                         .frames
@@ -267,10 +275,6 @@ impl Live {
                             code: "bad_answer",
                             detail: format!("the node served a frame that cannot be read ({})", refusal.code()),
                         })?;
-                    if let Some(served) = self.shows_removal(&frames) {
-                        self.session.standing = Standing::Removed(served);
-                        return Ok(None);
-                    }
                     return Ok(Some(Page { frames, head: page.head }));
                 }
                 Err(error) if is_unauthorised(&error) && !fresh => fresh = true,
@@ -279,16 +283,27 @@ impl Live {
         }
     }
 
-    /// Whether the node shows a removed member its marking frame, with frames before it left out.
-    fn shows_removal(&self, frames: &[ServedFrame]) -> Option<Seq> {
-        let [served] = frames else { return None };
-        let next = self.session.next_seq();
-        let (Served::Frame(frame) | Served::Operation(frame)) = &served.content else { return None };
-        (served.seq > next && self.session.is_removed_by(frame)).then_some(served.seq)
+    /// The node shows no more than the frame that removed us. It is believed if it follows from what we know, or is
+    /// signed by somebody entitled to it.
+    async fn take_removal(&mut self, node: &NodeClient, token: &Token) -> Result<(), Error> {
+        let bytes = node.removal(&self.group(), token).await?;
+        let served = ServedFrame::decode(&bytes).map_err(|refusal| Error::NotPossible {
+            code: "bad_answer",
+            detail: format!("the node served a frame that cannot be read ({})", refusal.code()),
+        })?;
+        let shown = served.frame().is_some_and(|frame| self.session.is_removed_by(frame));
+        if !shown {
+            return Err(Error::NotPossible {
+                code: "removal_not_shown",
+                detail: "the node says that you were removed but shows no valid removal".to_owned(),
+            });
+        }
+        self.removal = Some(served);
+        Ok(())
     }
 
     /// A token for reading this group: anonymous where possible, by the own leaf otherwise.
-    pub(crate) async fn token(&self, fresh: bool) -> Result<Token, Error> {
+    pub(crate) async fn token(&self, fresh: bool) -> Result<TokenAnswer, Error> {
         let group = self.group();
         let now = self.inner.clock.now();
         if !fresh && let Some(token) = self.inner.cached_token(&group, now) {
@@ -306,15 +321,16 @@ impl Live {
                 Err(error) => return Err(error.into()),
             }
         }
-        let sig = self.session.own.sig.clone();
-        Ok(self.token_by(&node, epoch, &Prover::Leaf(sig)).await?)
+        let own = &self.session.own;
+        let leaf = Prover::Leaf { key: own.sig.clone(), slot: own.slot, leaf_id: own.leaf_id };
+        Ok(self.token_by(&node, epoch, &leaf).await?)
     }
 
-    async fn token_by(&self, node: &NodeClient, epoch: Epoch, prover: &Prover) -> Result<Token, HttpError> {
+    async fn token_by(&self, node: &NodeClient, epoch: Epoch, prover: &Prover) -> Result<TokenAnswer, HttpError> {
         let group = self.group();
         let answer = request_token(&self.inner, node, &group, epoch, prover).await?;
         self.inner.cache_token(group, &answer);
-        Ok(answer.token)
+        Ok(answer)
     }
 
     /// Sends bytes that were stored, again and again until the outcome is known or patience ends.
@@ -441,8 +457,15 @@ struct Page {
 pub(crate) enum Prover {
     /// The epoch's shared signing key: says nothing about who asks.
     Root(TreeSecret),
-    /// The own leaf's pseudonym.
-    Leaf(SigningKey),
+    /// A leaf's pseudonym.
+    Leaf {
+        /// Its secret.
+        key: SigningKey,
+        /// Where the leaf is.
+        slot: Slot,
+        /// Its name.
+        leaf_id: LeafId,
+    },
     /// A ticket.
     Ticket(SigningKey),
 }
@@ -455,16 +478,16 @@ pub(crate) async fn request_token(
     epoch: Epoch,
     prover: &Prover,
 ) -> Result<TokenAnswer, HttpError> {
-    let challenge = node.challenge(group).await?;
     let claims = match prover {
         Prover::Root(_) => Claims::Root,
-        Prover::Leaf(sig) => Claims::Leaf { sig: sig.verifying_key() },
-        Prover::Ticket(key) => Claims::Ticket { ticket: key.verifying_key() },
+        Prover::Leaf { slot, leaf_id, .. } => Claims::Leaf { slot: *slot, leaf_id: *leaf_id },
+        Prover::Ticket(key) => Claims::Ticket { key: key.verifying_key() },
     };
+    let challenge = node.challenge(group, epoch, claims.purpose()).await?;
     let statement = Statement { origin: node.origin(), group, epoch, claims, challenge };
     let signature = match prover {
         Prover::Root(secret) => statement.sign_root(secret, &mut inner.rng()),
-        Prover::Leaf(key) | Prover::Ticket(key) => statement.sign(key),
+        Prover::Leaf { key, .. } | Prover::Ticket(key) => statement.sign(key),
     };
     node.token(group, &TokenRequest { challenge, epoch, claims, signature }).await
 }
@@ -524,8 +547,8 @@ pub(crate) enum HomeChange {
 impl HomeChange {
     fn apply(&self, tx: &crate::store::WriteTx<'_>) -> Result<(), StoreError> {
         match self {
-            Self::Put(name, bytes) => tx.put(Scope::Home, name, bytes),
-            Self::DeleteGroupPart(group, name) => tx.delete(Scope::Group(*group), name),
+            Self::Put(name, bytes) => tx.put(Part::Home, name, bytes),
+            Self::DeleteGroupPart(group, name) => tx.delete(Part::Group(*group), name),
         }
     }
 }

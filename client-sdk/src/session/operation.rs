@@ -12,7 +12,7 @@ use e2ee::{
 };
 use group_state::{Accepted, Effects, GroupState};
 use protocol::{
-    Frame, LeafId, ServedFrame, Slot, UnixSeconds, VerifyingKey,
+    Frame, LeafId, Seq, ServedFrame, Slot, UnixSeconds, VerifyingKey,
     body::{Body, Heal, OwnChange},
     digest::Role,
     head::Place,
@@ -153,13 +153,7 @@ impl Session {
         effects: &Effects,
     ) -> Vec<Entry> {
         let before = core::mem::replace(&mut self.fold, next);
-        self.standing = Standing::Removed(served.seq);
-        self.own.path = None;
-        self.epochs.clear();
-        self.pending = None;
-        self.outbox.clear();
-        self.held.clear();
-        self.schedule = super::Schedule::wiped();
+        self.forget(served.seq);
         let left = matches!(frame.head().body, Body::Leave(slot) if slot == self.own.slot);
         let epoch = self.fold.epoch();
         let (sender, what) = self.describe(frame, &before, effects);
@@ -168,6 +162,24 @@ impl Session {
             entries.push(self.entry(served, epoch, None, What::RemovedSelf));
         }
         entries
+    }
+
+    /// The own leaf is gone by a frame that is shown without those before it ([`Self::is_removed_by`]).
+    pub(crate) fn removed_unseen(&mut self, served: &ServedFrame) -> Vec<Entry> {
+        let epoch = self.fold.epoch();
+        self.forget(served.seq);
+        vec![self.entry(served, epoch, None, What::RemovedSelf)]
+    }
+
+    /// What cannot serve any more is wiped.
+    fn forget(&mut self, seq: Seq) {
+        self.standing = Standing::Removed(seq);
+        self.own.path = None;
+        self.epochs.clear();
+        self.pending = None;
+        self.outbox.clear();
+        self.held.clear();
+        self.schedule = super::Schedule::wiped();
     }
 
     /// Somebody else holds the own leaf's keys now. The public fold goes on, so that a rejoin can build on it.
