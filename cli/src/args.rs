@@ -67,12 +67,8 @@ pub(crate) struct ServeArgs {
     /// How clients reach this server, if not by the address it listens on.
     #[arg(long, value_name = "URL")]
     pub(crate) origin: Option<String>,
-    /// Settings file (TOML).
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Print the settings in force and stop.
-    #[arg(long)]
-    pub(crate) print_config: bool,
+    #[command(flatten)]
+    pub(crate) config: service_kit::config::ConfigArgs,
 }
 
 #[derive(Debug, Args)]

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use crate::{
     args::{
-        Cipher, Cli, Command, ContactArgs, FollowArgs, GroupArg, GroupCommand, IdentityCommand, InviteArgs, JoinArgs,
-        ReadArgs, RemoveArgs, SendArgs,
+        Cipher, Cli, Command, ContactArgs, FollowArgs, GroupArg, GroupCommand, IdentityCommand, InviteArgs,
+        JoinArgs, ReadArgs, RemoveArgs, SendArgs,
     },
     home, output,
 };
@@ -99,7 +99,12 @@ async fn group(cli: &Cli, client: &Client, command: &GroupCommand) -> Result<()>
                 return output::line(serde_json::to_value(&groups)?);
             }
             for group in groups {
-                output::line(format_args!("{}  {}  {}", group.id, output::shown(&group.title), group.server))?;
+                output::line(format_args!(
+                    "{}  {}  {}",
+                    group.id,
+                    output::shown(&group.title),
+                    group.server
+                ))?;
             }
             Ok(())
         }

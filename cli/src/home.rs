@@ -96,7 +96,8 @@ fn read_or_make<const N: usize>(path: &Path) -> Result<[u8; N]> {
     use std::os::unix::fs::OpenOptionsExt as _;
     if !path.exists() {
         let mut bytes = Zeroizing::new([0; N]);
-        getrandom::fill(bytes.as_mut_slice()).map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
+        getrandom::fill(bytes.as_mut_slice())
+            .map_err(|_| anyhow::anyhow!("the system gives no randomness"))?;
         let temporary = path.with_extension(format!("{}.new", std::process::id()));
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(bytes.as_slice())?;

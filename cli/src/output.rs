@@ -38,7 +38,9 @@ pub(crate) fn entry(entry: &Entry, json: bool, save: Option<&Path>) -> Result<()
     let text = match &entry.what {
         What::Text { text } => format!("{who}: {}", shown(text)),
         What::File { name, content, .. } => match &saved {
-            Some(path) => format!("{who} sent a file: {} ({} bytes), saved as {path}", shown(name), content.len()),
+            Some(path) => {
+                format!("{who} sent a file: {} ({} bytes), saved as {path}", shown(name), content.len())
+            }
             None => format!("{who} sent a file: {} ({} bytes)", shown(name), content.len()),
         },
         What::Application { content_type, body } => {
@@ -118,7 +120,8 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// A node's time as text.
 pub(crate) fn time(ms: u64) -> String {
-    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms.min(253_402_300_799_000))).to_string()
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms.min(253_402_300_799_000)))
+        .to_string()
 }
 
 /// Saves a received file under its safe name, or with a number where that is taken by other content.
@@ -163,7 +166,10 @@ mod tests {
         assert_eq!(value["text"], "hello");
         assert_eq!(value["sender"], "Ann");
         assert_eq!(value["time"], "1970-01-01T00:00:01.000Z");
-        let file = Entry { what: What::File { name: "a".into(), media_type: "b".into(), content: vec![1] }, ..entry };
+        let file = Entry {
+            what: What::File { name: "a".into(), media_type: "b".into(), content: vec![1] },
+            ..entry
+        };
         assert_eq!(as_json(&file, None)["file"]["size"], 1);
         assert_eq!(as_json(&file, None)["kind"], "file");
     }

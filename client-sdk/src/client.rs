@@ -19,11 +19,7 @@ use e2ee::{
     ticket::TicketLink,
 };
 use proofs::VerifyingKeys;
-use protocol::{
-    GroupId, LogHash, Seq, Suite, UnixSeconds,
-    body::Policy,
-    limits::MAX_INVITE_TTL,
-};
+use protocol::{GroupId, LogHash, Seq, Suite, UnixSeconds, body::Policy, limits::MAX_INVITE_TTL};
 use rand_core::UnwrapErr;
 
 use crate::{
@@ -333,8 +329,14 @@ impl Client {
             .chain((!status.last_resort).then_some((Suite::Aes256Gcm, true)))
         {
             let mut rng = self.inner.rng();
-            let private =
-                KeyPackagePrivate::generate(&identity.key, identity.name.clone(), suite, expires, last_resort, &mut rng);
+            let private = KeyPackagePrivate::generate(
+                &identity.key,
+                identity.name.clone(),
+                suite,
+                expires,
+                last_resort,
+                &mut rng,
+            );
             let sealed = identity.contact.seal_package(private.package(), &mut rng);
             let sealed = SealedKeyPackage::new(sealed).map_err(|_| Error::System)?;
             packages.push(KeyPackageEntry { sealed, expires, last_resort });
@@ -382,7 +384,8 @@ impl Client {
         self.inner.identity().ok_or(Error::NoIdentity)?;
         let text = text.trim();
         if text.starts_with("kith-invite") {
-            let invite = SealedInvite::parse(text).map_err(|e| Error::bad_text("the invite is not usable", e))?;
+            let invite =
+                SealedInvite::parse(text).map_err(|e| Error::bad_text("the invite is not usable", e))?;
             self.join_by_invite(&invite).await
         } else {
             let link = TicketLink::parse(text).map_err(|e| Error::bad_text("the link is not usable", e))?;
@@ -423,9 +426,9 @@ impl Client {
             })
         })
         .await??;
-        all.into_iter()
-            .find(|p| p.package().id() == id)
-            .ok_or_else(|| Error::bad_text("the invite cannot be opened", "it was made for another person or home"))
+        all.into_iter().find(|p| p.package().id() == id).ok_or_else(|| {
+            Error::bad_text("the invite cannot be opened", "it was made for another person or home")
+        })
     }
 
     async fn find_existing(&self, group: GroupId) -> Result<Option<Group>, Error> {
@@ -559,8 +562,8 @@ impl Client {
 
     async fn stored_joining(&self, group: GroupId) -> Result<Option<Joining>, Error> {
         let store = self.inner.store.clone();
-        let stored =
-            blocking(move || store.read::<_, StoreError>(|tx| tx.get(Scope::Group(group), JOINING))).await??;
+        let stored = blocking(move || store.read::<_, StoreError>(|tx| tx.get(Scope::Group(group), JOINING)))
+            .await??;
         match stored {
             Some(bytes) => Ok(Some(Joining::from_bytes(&bytes).map_err(|_| StoreError::Damaged)?)),
             None => Ok(None),
@@ -569,7 +572,8 @@ impl Client {
 
     async fn store_joining(&self, joining: &Joining) -> Result<(), Error> {
         let (store, group, bytes) = (self.inner.store.clone(), joining.group(), joining.to_bytes());
-        blocking(move || store.write::<_, StoreError>(|tx| tx.put(Scope::Group(group), JOINING, &bytes))).await??;
+        blocking(move || store.write::<_, StoreError>(|tx| tx.put(Scope::Group(group), JOINING, &bytes)))
+            .await??;
         Ok(())
     }
 
@@ -624,7 +628,10 @@ impl Client {
             .open_package(claimed.sealed.as_bytes())
             .map_err(|e| Error::bad_text("the contact's key package is not usable", e))?;
         if package.is_expired(self.inner.clock.now()) || package.suite() != suite {
-            return Err(Error::bad_text("the contact's key package is not usable", "expired, or for another suite"));
+            return Err(Error::bad_text(
+                "the contact's key package is not usable",
+                "expired, or for another suite",
+            ));
         }
         Ok(package)
     }

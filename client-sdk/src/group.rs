@@ -11,7 +11,7 @@ use e2ee::{
     node_url::NodeUrl,
     ticket::{Anchor, TicketLink},
 };
-use protocol::{GroupId, SigningKey, Slot, VerifyingKey};
+use protocol::{GroupId, SigningKey, Slot, VerifyingKey, body::Policy};
 use ratchet_tree::Status;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -181,8 +181,8 @@ impl Group {
     /// # Errors
     /// As [`Self::send_text`], and [`Error::BadText`] for a content type that is none.
     pub async fn send_application(&self, content_type: &str, body: Vec<u8>) -> Result<u64, Error> {
-        let content_type =
-            ContentType::new(content_type).map_err(|e| Error::bad_text("the content type is not usable", e))?;
+        let content_type = ContentType::new(content_type)
+            .map_err(|e| Error::bad_text("the content type is not usable", e))?;
         self.send(Content::Application { content_type, body }).await
     }
 
@@ -206,12 +206,9 @@ impl Group {
     pub async fn update_keys(&self) -> Result<(), Error> {
         let live = self.load().await?.sync().await?;
         // An invitee who finds a removal pending completes it and joins in one step.
-        let intent = if live.session.fold.is_clean() { Intent::UpdateKey } else { Intent::Heal };
-        let live = live.submit(intent.clone()).await?;
-        if matches!(intent, Intent::Heal) && live.session.standing == Standing::Member {
-            live.submit(Intent::UpdateKey).await?;
-        }
-        Ok(())
+        let intent =
+            if live.session.fold.is_clean() { Intent::UpdateKey } else { Intent::Heal { fresh: true } };
+        live.submit(intent).await.map(drop)
     }
 
     /// Opens an invitation for whoever has the link.
@@ -255,7 +252,8 @@ impl Group {
     /// # Errors
     /// As [`Self::update_keys`], and [`Error::BadText`] for a contact that is none or has no package left.
     pub async fn invite_contact(&self, contact: &str, ttl: Duration) -> Result<String, Error> {
-        let contact = Contact::parse(contact.trim()).map_err(|e| Error::bad_text("the contact is not usable", e))?;
+        let contact =
+            Contact::parse(contact.trim()).map_err(|e| Error::bad_text("the contact is not usable", e))?;
         let live = self.load().await?.sync().await?;
         let package = self.client.claim_package(&contact, live.session.fold.suite()).await?;
         let intent = Intent::AddMembers { packages: vec![package], ttl: ttl.as_secs() };
@@ -337,13 +335,52 @@ impl Group {
         live.submit(Intent::Expire(lapsed)).await?.heal_if_dirty().await.map(drop)
     }
 
+    /// For a home whose secrets may have been copied: gives the own leaf a fresh key, and gives up every leaf whose
+    /// secret was chosen here. Invites that were not taken up yet become void.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn recover_from_compromise(&self) -> Result<(), Error> {
+        let live = self.load().await?.sync().await?;
+        let tree = live.session.fold.tree();
+        let keyed: Vec<Slot> =
+            tree.keyed_by(live.session.own.leaf_id).take(protocol::limits::MAX_MARKS).collect();
+        if keyed.is_empty() {
+            return live.submit(Intent::UpdateKey).await.map(drop);
+        }
+        let mut slots = keyed;
+        slots.sort_unstable();
+        live.submit(Intent::MarkOwn(slots)).await?.submit(Intent::Heal { fresh: true }).await.map(drop)
+    }
+
+    /// Sets how many members the group may have, invitees included. Only the owner may.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`]; `bad_policy` for fewer than there are, or more than the proofs allow.
+    pub async fn set_max_members(&self, max_members: u32) -> Result<(), Error> {
+        let live = self.load().await?.sync().await?;
+        let policy = Policy { max_members, ..*live.session.fold.policy() };
+        live.submit(Intent::SetPolicy(policy)).await.map(drop)
+    }
+
+    /// Sets for how long the node keeps the contents of messages, `None` for ever. Only the owner may.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn set_message_retention(&self, keep: Option<Duration>) -> Result<(), Error> {
+        let live = self.load().await?.sync().await?;
+        let message_retention = keep.map_or(0, |keep| keep.as_secs().max(1));
+        let policy = Policy { message_retention, ..*live.session.fold.policy() };
+        live.submit(Intent::SetPolicy(policy)).await.map(drop)
+    }
+
     /// Comes back with fresh secrets, for a home whose keys of this group are lost or suspect.
     ///
     /// # Errors
     /// As [`Self::update_keys`].
     pub async fn rejoin(&self) -> Result<(), Error> {
         let live = self.load().await?.sync().await?;
-        let intent = if live.session.fold.is_clean() { Intent::Rejoin } else { Intent::Heal };
+        let intent = if live.session.fold.is_clean() { Intent::Rejoin } else { Intent::Heal { fresh: true } };
         live.submit(intent).await.map(drop)
     }
 
@@ -365,10 +402,11 @@ impl Group {
                 detail: "a removal has to be completed first".to_owned(),
             });
         }
-        live.session.schedule.exporter.export(label, context, len).map_err(|e| Error::NotPossible {
-            code: "bad_export",
-            detail: e.to_string(),
-        })
+        live.session
+            .schedule
+            .exporter
+            .export(label, context, len)
+            .map_err(|e| Error::NotPossible { code: "bad_export", detail: e.to_string() })
     }
 
     pub(crate) const fn client(&self) -> &Client {
@@ -443,7 +481,7 @@ impl Live {
             if self.session.fold.is_clean() || self.session.standing != Standing::Member {
                 return Ok(self);
             }
-            self = match Box::pin(self.submit(Intent::Heal)).await {
+            self = match Box::pin(self.submit(Intent::Heal { fresh: false })).await {
                 Ok(live) => live,
                 Err(Error::NotPossible { code: "nothing_to_heal", .. }) => return Err(Error::Contention),
                 Err(error) => return Err(error),

@@ -16,9 +16,7 @@ use api::{
     token::{Scope, Token, TokenAnswer, TokenRequest},
 };
 use curve::TreeSecret;
-use protocol::{
-    Epoch, GroupId, LeafId, LogHash, Receipt, Seq, ServedFrame, SigningKey, Slot, VerifyingKey,
-};
+use protocol::{Epoch, GroupId, LeafId, LogHash, Receipt, Seq, ServedFrame, SigningKey, Slot, VerifyingKey};
 
 use crate::{
     client::Inner,
@@ -172,9 +170,10 @@ impl Live {
         let group = self.group();
         let inner = Arc::clone(&self.inner);
         let history = |seq: Seq| {
-            recent.get(&seq).copied().or_else(|| {
-                inner.store.read::<_, StoreError>(|tx| tx.log_hash(&group, seq)).ok().flatten()
-            })
+            recent
+                .get(&seq)
+                .copied()
+                .or_else(|| inner.store.read::<_, StoreError>(|tx| tx.log_hash(&group, seq)).ok().flatten())
         };
         let Some(identity) = inner.identity() else {
             return Err(SessionError::NotPossible("there is no identity in this home"));
@@ -266,15 +265,16 @@ impl Live {
             }
             match node.frames(&group, after, PAGE, false, &token.token).await {
                 Ok(page) => {
-                    let frames = page
-                        .frames
-                        .iter()
-                        .map(|f| f.decode())
-                        .collect::<Result<Vec<_>, _>>()
-                        .map_err(|refusal| Error::NotPossible {
-                            code: "bad_answer",
-                            detail: format!("the node served a frame that cannot be read ({})", refusal.code()),
-                        })?;
+                    let frames =
+                        page.frames.iter().map(|f| f.decode()).collect::<Result<Vec<_>, _>>().map_err(
+                            |refusal| Error::NotPossible {
+                                code: "bad_answer",
+                                detail: format!(
+                                    "the node served a frame that cannot be read ({})",
+                                    refusal.code()
+                                ),
+                            },
+                        )?;
                     return Ok(Some(Page { frames, head: page.head }));
                 }
                 Err(error) if is_unauthorised(&error) && !fresh => fresh = true,
@@ -326,7 +326,12 @@ impl Live {
         Ok(self.token_by(&node, epoch, &leaf).await?)
     }
 
-    async fn token_by(&self, node: &NodeClient, epoch: Epoch, prover: &Prover) -> Result<TokenAnswer, HttpError> {
+    async fn token_by(
+        &self,
+        node: &NodeClient,
+        epoch: Epoch,
+        prover: &Prover,
+    ) -> Result<TokenAnswer, HttpError> {
         let group = self.group();
         let answer = request_token(&self.inner, node, &group, epoch, prover).await?;
         self.inner.cache_token(group, &answer);
@@ -504,7 +509,9 @@ pub(crate) async fn post(
         match node.post_frame(group, bytes.to_vec()).await {
             Ok(answer) => return Ok(Posted::Accepted(answer.receipt)),
             Err(error) => match error.code() {
-                Some(code) if code.retry() == protocol::refusal::Retry::Rebuild => return Ok(Posted::Rebuild(code)),
+                Some(code) if code.retry() == protocol::refusal::Retry::Rebuild => {
+                    return Ok(Posted::Rebuild(code));
+                }
                 Some(code) if !code.is_retryable() => return Ok(Posted::Refused(code)),
                 _ if error.is_unreachable() && attempt + 1 == RESENDS => return Err(error.into()),
                 _ => {}
@@ -538,8 +545,6 @@ fn is_unauthorised(error: &HttpError) -> bool {
 
 /// A change of the home that belongs into the same transaction as a group's.
 pub(crate) enum HomeChange {
-    /// Store bytes under a name.
-    Put(&'static str, Vec<u8>),
     /// Forget a part of a group.
     DeleteGroupPart(GroupId, &'static str),
 }
@@ -547,7 +552,6 @@ pub(crate) enum HomeChange {
 impl HomeChange {
     fn apply(&self, tx: &crate::store::WriteTx<'_>) -> Result<(), StoreError> {
         match self {
-            Self::Put(name, bytes) => tx.put(Part::Home, name, bytes),
             Self::DeleteGroupPart(group, name) => tx.delete(Part::Group(*group), name),
         }
     }

@@ -73,7 +73,7 @@ pub enum ProverError {
 
 /// Makes proofs. Clones share keys and threads.
 #[derive(Clone)]
-pub struct Prover(Arc<Shared>);
+pub(crate) struct Prover(Arc<Shared>);
 
 struct Shared {
     cache: PathBuf,
@@ -94,7 +94,7 @@ impl Drop for Abandon {
 impl Prover {
     /// A prover with its keys in `cache`, working on `threads` threads (0: one for each processor).
     #[must_use]
-    pub fn new(cache: PathBuf, threads: usize) -> Self {
+    pub(crate) fn new(cache: PathBuf, threads: usize) -> Self {
         Self(Arc::new(Shared { cache, pool: OnceLock::new(), threads, keys: Mutex::default() }))
     }
 
@@ -108,7 +108,7 @@ impl Prover {
     ///
     /// # Cancel safety
     /// Dropping the future stops the work before the next proof; nothing is lost but the work.
-    pub async fn prove(
+    pub(crate) async fn prove(
         &self,
         jobs: Vec<(Statement, TreeSecret)>,
         progress: impl Fn(ProverProgress) + Send + Sync + 'static,
@@ -150,8 +150,7 @@ impl Shared {
             // There are at most 64 jobs, so this is exact.
             let of = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
             progress(ProverProgress { stage: Stage::Proving, fraction: f64::from(done) / f64::from(of) });
-            let proof =
-                pool.install(|| prove(&key, statement, secret, &mut UnwrapErr(getrandom::SysRng)))?;
+            let proof = pool.install(|| prove(&key, statement, secret, &mut UnwrapErr(getrandom::SysRng)))?;
             proofs.push(proof);
         }
         progress(ProverProgress { stage: Stage::Proving, fraction: 1.0 });
@@ -276,7 +275,8 @@ mod tests {
     fn job() -> (Statement, TreeSecret) {
         let secret = TreeSecret::generate(&mut UnwrapErr(getrandom::SysRng));
         let sign = secret.dh(&Point::sign_base()).derive().public();
-        let statement = Statement::new(FrameDigest::new([7; 32]), vec![secret.public(), sign], vec![]).unwrap();
+        let statement =
+            Statement::new(FrameDigest::new([7; 32]), vec![secret.public(), sign], vec![]).unwrap();
         (statement, secret)
     }
 

@@ -30,11 +30,10 @@ use ratchet_tree::PathSecrets;
 use thiserror::Error;
 
 pub(crate) use author::Intent;
-pub(crate) use message::TEXT;
 pub(crate) use join::{FoundingDraft, JoinAttempt, Joining, JoiningStep};
 pub(crate) use keys::EpochKeys;
+pub(crate) use message::TEXT;
 pub(crate) use roster::{Member, Members};
-pub(crate) use stored::StoredError;
 
 use crate::entry::{Entry, Person, Position, What};
 

@@ -47,8 +47,8 @@ pub(crate) enum Intent {
     Expire(Vec<Slot>),
     /// Give up the leaves the own one keyed.
     MarkOwn(Vec<Slot>),
-    /// Complete a removal.
-    Heal,
+    /// Complete a removal; with `fresh` the own leaf gets a fresh secret first.
+    Heal { fresh: bool },
     /// Come back with fresh secrets.
     Rejoin,
     /// Change the rules.
@@ -183,10 +183,10 @@ impl Session {
             }
             Intent::Expire(slots) => (author.expire(slot, slots.clone())?, leaf),
             Intent::MarkOwn(slots) => (author.mark_own(slot, slots.clone())?, leaf),
-            Intent::Heal => {
+            Intent::Heal { fresh } => {
                 let own = match self.standing {
                     // An invitee becomes Active by healing.
-                    Standing::Invited => {
+                    Standing::Invited | Standing::Member if *fresh || self.standing == Standing::Invited => {
                         let fresh = fresh_secret(env.rng);
                         secret = Some(fresh.clone());
                         OwnLeaf::Update(fresh, None)
@@ -249,7 +249,7 @@ impl Session {
                 | Intent::Remove(_)
                 | Intent::Expire(_)
                 | Intent::MarkOwn(_)
-                | Intent::Heal
+                | Intent::Heal { .. }
                 | Intent::Close
         );
         if clean_only && !self.fold.is_clean() {
@@ -260,8 +260,8 @@ impl Session {
 
     fn check_live_for(&self, intent: &Intent) -> Result<(), SessionError> {
         match (&self.standing, intent) {
-            (Standing::Lost, Intent::Rejoin | Intent::Heal | Intent::Leave) => Ok(()),
-            (Standing::Invited, Intent::UpdateKey | Intent::Heal | Intent::Leave) => Ok(()),
+            (Standing::Lost, Intent::Rejoin | Intent::Heal { .. } | Intent::Leave) => Ok(()),
+            (Standing::Invited, Intent::UpdateKey | Intent::Heal { .. } | Intent::Leave) => Ok(()),
             (Standing::Invited, _) => Err(SessionError::NotPossible("join the group first")),
             (Standing::Lost, _) => {
                 Err(SessionError::NotPossible("the group's keys are lost here: rejoin first"))

@@ -15,8 +15,8 @@ use group_state::{
 };
 use proofs::{Proof, Statement};
 use protocol::{
-    Epoch, Frame, FrameHash, FrameId, GroupId, LeafId, LogHash, Refusal, Seq, ServedFrame, SigningKey, Slot, Suite,
-    Transcript, UnixSeconds, VerifyingKey, body::Policy, digest::Role, frame::Served,
+    Epoch, Frame, FrameHash, FrameId, GroupId, LeafId, LogHash, Refusal, Seq, ServedFrame, SigningKey, Slot,
+    Suite, Transcript, UnixSeconds, body::Policy, digest::Role, frame::Served,
 };
 use ratchet_tree::PathSecrets;
 
@@ -424,11 +424,6 @@ impl Joining {
         let payload =
             SignedPayload::sign(&context, seen, &content, env.identity).map_err(|_| SessionError::TooLong)?;
         joiner.seal_op(self.fold.suite(), &digest, &payload.to_bytes()).map_err(|_| SessionError::TooLong)
-    }
-
-    /// The ticket's public key.
-    pub(crate) fn ticket_key(&self) -> VerifyingKey {
-        self.ticket.verifying_key()
     }
 }
 

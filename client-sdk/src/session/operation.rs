@@ -117,10 +117,14 @@ impl Session {
         });
         let doer = head.body.doer().and_then(|slot| self.fold.tree().leaf(slot).active());
         let by_doer = match (doer, frame.auth.leaf) {
-            (Some(leaf), Some(signature)) => leaf.sig.verify(&Role::Leaf.message(&digest), &signature).is_ok(),
+            (Some(leaf), Some(signature)) => {
+                leaf.sig.verify(&Role::Leaf.message(&digest), &signature).is_ok()
+            }
             _ => false,
         };
-        head.group == self.group() && slots.contains(&self.own.slot) && if owner_signs { owner } else { by_doer }
+        head.group == self.group()
+            && slots.contains(&self.own.slot)
+            && if owner_signs { owner } else { by_doer }
     }
 
     /// The own leaf's secret after an operation, `None` when somebody else changed the leaf.

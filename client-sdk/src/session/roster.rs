@@ -38,10 +38,6 @@ pub(crate) fn binding(fold: &GroupState, slot: Slot, leaf: &LiveLeaf) -> LeafBin
 }
 
 impl Members {
-    pub(crate) fn get(&self, leaf_id: LeafId) -> Option<&Member> {
-        self.0.get(&leaf_id)
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LeafId, &Member)> {
         self.0.iter().map(|(id, member)| (*id, member))
     }
