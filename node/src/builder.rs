@@ -1,0 +1,318 @@
+//! A node's parts put together.
+
+use std::{fmt, io, num::NonZeroUsize, sync::Arc, time::Duration};
+
+use api::{NodeInfo, NodeLimits, NodeOrigin};
+use axum::Router;
+use group_state::admission;
+use proofs::VerifyingKeys;
+use protocol::{Suite, VerifyingKey, limits};
+use service_kit::{
+    clock::{Clock, SystemClock},
+    health::{Health, Part},
+    http::Stack,
+    limiter::Limiter,
+    metrics::{Exposition, Gauge, Scope},
+    shutdown::Shutdown,
+};
+use thiserror::Error;
+use tokio::{net::TcpListener, sync::Semaphore};
+
+use crate::{
+    access::{CHALLENGE_SECONDS, Challenges, TOKEN_SECONDS, Tokens},
+    config::Config,
+    failure::Failure,
+    feed,
+    follow::FollowContext,
+    group::{DebugStore, Env, Groups, History},
+    http::{self, App, Limits},
+    identity::Identity,
+    key_packages::KeyPackages,
+    metrics::Metrics,
+    router, serve,
+    store::SharedStore,
+    sweep,
+    verify::Pool,
+};
+
+/// Buckets of the limiters that concern addresses and tokens, 16 bytes each and row.
+const BUCKETS: usize = 1 << 14;
+
+/// A node could not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store does not answer.
+    #[error("the store does not answer")]
+    StoreUnavailable,
+    /// The store is full, and the node has something of its own to keep there first.
+    #[error("the store is full")]
+    StoreFull,
+    /// The store failed to read or write.
+    #[error("the store failed")]
+    StoreFailed,
+    /// What the store holds about the node is not what a node keeps, or the machine has no randomness.
+    #[error("the node's own values cannot be used")]
+    Identity,
+}
+
+impl From<Failure> for StartError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::StorageUnavailable => Self::StoreUnavailable,
+            Failure::StorageFull => Self::StoreFull,
+            Failure::StorageFailed | Failure::Unserved => Self::StoreFailed,
+            Failure::Refused { .. }
+            | Failure::NotAccepted
+            | Failure::Busy
+            | Failure::Stopping
+            | Failure::HistoryGap { .. }
+            | Failure::NotFound
+            | Failure::Internal => Self::Identity,
+        }
+    }
+}
+
+/// What a node is made of. Everything but the store and its origin has a default.
+pub struct NodeBuilder {
+    store: SharedStore,
+    origin: NodeOrigin,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    keys: &'static VerifyingKeys,
+    sole_writer: bool,
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+impl NodeBuilder {
+    /// A node on a store that others may write to as well, reached under `origin`.
+    ///
+    /// `origin` is what clients dial: challenges are bound to it, and an answer for another one opens nothing.
+    #[must_use]
+    pub fn new(store: SharedStore, origin: NodeOrigin) -> Self {
+        Self {
+            store,
+            origin,
+            config: Config::default(),
+            clock: Arc::new(SystemClock),
+            keys: VerifyingKeys::development(),
+            sole_writer: false,
+        }
+    }
+
+    /// Sets what can be set. Addresses and folders in it are not looked at here.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets the keys that proofs are checked with; a group whose policy names others is refused.
+    #[must_use]
+    pub const fn keys(mut self, keys: &'static VerifyingKeys) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Promises that nobody else writes to the store while the node runs, which saves following its feed.
+    #[must_use]
+    pub const fn sole_writer(mut self) -> Self {
+        self.sole_writer = true;
+        self
+    }
+
+    /// Starts the node: reads or makes its identity, and is then ready to answer.
+    ///
+    /// Metrics are declared in `scope`. Followers are told when `shutdown` is requested.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn build(self, scope: &mut Scope<'_>, shutdown: Shutdown) -> Result<Node, StartError> {
+        let Self { store, origin, config, clock, keys, sole_writer } = self;
+        let metrics = Arc::new(Metrics::new(scope));
+        let stack = Stack::new(&config.http, scope, router::PATHS);
+        let connections = scope.gauge("http_connections", "Open connections of clients");
+        let now = clock.now();
+        let identity = Identity::load(&*store, now, config.store.restored).await?;
+
+        let workers = config.verify.workers.or_else(|| std::thread::available_parallelism().ok());
+        let env = Arc::new(Env {
+            store: DebugStore(Arc::clone(&store)),
+            keys,
+            pool: Pool::new(
+                workers.unwrap_or(NonZeroUsize::MIN),
+                config.verify.queue.get(),
+                Arc::clone(&metrics),
+            ),
+            clock,
+            metrics: Arc::clone(&metrics),
+            settings: config.groups.clone(),
+            rates: config.rates.clone(),
+        });
+        let groups = Groups::new(Arc::clone(&env));
+        let health = Health::new(shutdown.clone());
+        let feed_ready = (!sole_writer).then(|| health.part("feed"));
+        let rates = &config.rates;
+        let app = App {
+            history: Arc::new(History::new(env)),
+            challenges: Challenges::new(identity.secret.clone(), origin.clone(), now),
+            tokens: Tokens::new(identity.secret.clone()),
+            packages: KeyPackages::new(store, identity.secret.clone(), rates.mailbox_claims, metrics),
+            follow: FollowContext {
+                groups: groups.clone(),
+                settings: config.follow.clone(),
+                shutdown: shutdown.clone(),
+                stream_epoch: identity.stream_epoch,
+            },
+            followers: Arc::new(Semaphore::new(
+                config.follow.max_followers.get().min(Semaphore::MAX_PERMITS),
+            )),
+            info: info(&identity, origin, keys),
+            receipts: identity.receipts,
+            groups,
+            health,
+            limits: Limits {
+                frames: Limiter::new(rates.peer_frames, BUCKETS),
+                requests: Limiter::new(rates.peer_requests, BUCKETS),
+                reads: Limiter::new(rates.token_reads, BUCKETS),
+            },
+        };
+        if keys.are_for_development() {
+            tracing::warn!(
+                "proof parameters are those for development: anybody can forge proofs, so do not rely on this node to \
+                 keep a group from being broken by a member"
+            );
+        }
+        Ok(Node { app: Arc::new(app), stack, connections, config, feed_ready, shutdown })
+    }
+}
+
+fn info(identity: &Identity, origin: NodeOrigin, keys: &VerifyingKeys) -> NodeInfo {
+    // Every one of these is a constant far below the bound.
+    let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let seconds = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    NodeInfo {
+        node: identity.receipts.verifying_key(),
+        origin,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        time: protocol::UnixSeconds::ZERO,
+        protocol_versions: vec![limits::VERSION],
+        suites: vec![Suite::Aes256Gcm, Suite::ChaCha20Poly1305],
+        params: vec![keys.params_hash()],
+        development_keys: keys.are_for_development(),
+        limits: NodeLimits {
+            frame_bytes: small(limits::MAX_FRAME),
+            page_frames: http::PAGE_FRAMES,
+            page_bytes: http::PAGE_BYTES,
+            clock_behind_seconds: seconds(admission::MAX_BEHIND),
+            clock_ahead_seconds: seconds(admission::MAX_AHEAD),
+            message_grace_seconds: seconds(admission::MESSAGE_GRACE),
+            challenge_seconds: seconds(CHALLENGE_SECONDS),
+            token_seconds: seconds(TOKEN_SECONDS),
+            key_package_bytes: small(api::key_packages::MAX_SEALED_PACKAGE),
+            key_packages_per_mailbox: small(frame_log::MAX_PACKAGES),
+        },
+    }
+}
+
+/// A node that answers. It works as long as it lives; [`Node::background`] has to run beside it.
+#[derive(Debug)]
+pub struct Node {
+    app: Arc<App>,
+    stack: Stack,
+    connections: Gauge,
+    config: Config,
+    feed_ready: Option<Part>,
+    shutdown: Shutdown,
+}
+
+impl Node {
+    /// The key its receipts are signed with.
+    #[must_use]
+    pub fn id(&self) -> VerifyingKey {
+        self.app.receipts.verifying_key()
+    }
+
+    /// The origin challenges are bound to.
+    #[must_use]
+    pub fn origin(&self) -> &NodeOrigin {
+        self.app.origin()
+    }
+
+    /// Whether it should be given work.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.app.health.ready().is_ok()
+    }
+
+    /// Everything clients may ask. With `exposition` measurements are answered here as well, for nodes without a
+    /// listener for operators.
+    #[must_use]
+    pub fn router(&self, exposition: Option<Exposition>) -> Router {
+        let routes = router::clients(Arc::clone(&self.app));
+        let routes = match exposition {
+            Some(exposition) => routes.merge(router::metrics(exposition)),
+            None => routes,
+        };
+        self.stack.wrap(routes.fallback(router::nothing_here))
+    }
+
+    /// What operators may ask: measurements and health.
+    #[must_use]
+    pub fn operators_router(&self, exposition: Exposition) -> Router {
+        let routes = router::operators(Arc::clone(&self.app), exposition);
+        self.stack.wrap(routes.fallback(router::nothing_here))
+    }
+
+    /// Serves [`Self::router`] on a listener until shutdown is requested, then finishes what was begun for as long as
+    /// `http.drain` says.
+    ///
+    /// # Errors
+    /// The error of a listener that does not work any more.
+    pub async fn serve(&self, listener: TcpListener, exposition: Option<Exposition>) -> io::Result<()> {
+        let stall = self.config.listen.write_stall.get();
+        let (router, connections) = (self.router(exposition), self.connections.clone());
+        serve::serve(listener, router, &self.config.http, stall, connections, self.shutdown.clone()).await
+    }
+
+    /// What goes on beside requests, until shutdown is requested: following what others write to the store, and
+    /// forgetting what policies no longer keep.
+    pub async fn background(&self) {
+        let every: Duration = self.config.retention.every.get();
+        let sweeping =
+            sweep::run(self.app.groups.clone(), Arc::clone(&self.app.history), every, self.shutdown.clone());
+        match &self.feed_ready {
+            Some(ready) => {
+                let feed = feed::run(self.app.groups.clone(), ready.clone(), self.shutdown.clone());
+                tokio::join!(feed, sweeping);
+            }
+            None => sweeping.await,
+        }
+    }
+
+    /// Goes once through the log for what policies no longer keep; returns how many frames were forgotten.
+    ///
+    /// # Errors
+    /// [`StartError`] naming how the store failed.
+    pub async fn sweep(&self) -> Result<u64, StartError> {
+        Ok(sweep::sweep(&self.app.groups, &self.app.history).await?)
+    }
+
+    /// Ends all groups' tasks, each after it has answered what it was asked and written down where it stands.
+    /// Requests that come later are told that the node is stopping.
+    pub async fn stop(&self) {
+        self.app.groups.stop().await;
+    }
+}

@@ -1,0 +1,291 @@
+//! Settings of a node: one struct per concern, defaults in code.
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+};
+
+use api::NodeOrigin;
+use serde::{Deserialize, Serialize};
+use service_kit::{
+    config::{ByteSize, Period, Problems, Settings},
+    http::HttpSettings,
+    limiter::Quota,
+    logging::LogSettings,
+};
+
+/// Everything a node can be told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// What is listened on, and under which name.
+    pub listen: ListenSettings,
+    /// Connections and requests.
+    pub http: HttpSettings,
+    /// Where data is kept.
+    pub store: StoreSettings,
+    /// Active groups.
+    pub groups: GroupSettings,
+    /// Work on the processor.
+    pub verify: VerifySettings,
+    /// How fast things may happen.
+    pub rates: RateSettings,
+    /// Event streams.
+    pub follow: FollowSettings,
+    /// Forgetting.
+    pub retention: RetentionSettings,
+    /// Proof parameters.
+    pub proofs: ProofSettings,
+    /// The log.
+    pub log: LogSettings,
+}
+
+/// What is listened on, and under which name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenSettings {
+    /// Address for clients.
+    pub address: SocketAddr,
+    /// Address for operators: measurements and health. Without it, both are answered to clients' address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<SocketAddr>,
+    /// The name clients reach the node by, which challenges are bound to. Without it, `http://` and the address
+    /// listened on; behind a proxy it has to be set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<NodeOrigin>,
+    /// How long a peer may take nothing of what is written to it before its connection is ended.
+    pub write_stall: Period,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin: None,
+            origin: None,
+            write_stall: Period::from_secs(60),
+        }
+    }
+}
+
+/// Where data is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// Folder of the embedded log, made if it does not exist.
+    pub data: PathBuf,
+    /// Set for one start after the folder was brought back from a copy: positions given since may be given again, so
+    /// followers are told to compare.
+    pub restored: bool,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self { data: PathBuf::from("kith-data"), restored: false }
+    }
+}
+
+/// Active groups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GroupSettings {
+    /// Groups in memory at once; the one unused for longest makes room, unless it is followed.
+    pub most_active: NonZeroUsize,
+    /// How long a group without followers stays in memory after its last request.
+    pub idle_after: Period,
+    /// Frames that may wait for one group.
+    pub mailbox: NonZeroUsize,
+    /// Groups brought back from the store at once.
+    pub opening_jobs: NonZeroUsize,
+    /// Searches in the past of groups at once.
+    pub history_jobs: NonZeroUsize,
+    /// Memory for states of earlier epochs.
+    pub history_cache: ByteSize,
+    /// Operations between two snapshots of a group.
+    pub snapshot_operations: NonZeroU64,
+    /// Frames between two snapshots of a group.
+    pub snapshot_frames: NonZeroU64,
+    /// Newest frames of a group kept in memory for its followers.
+    pub tail_frames: NonZeroUsize,
+    /// Memory for them, per group.
+    pub tail_bytes: ByteSize,
+    /// How long a group whose log does not fold is left alone before it is tried again.
+    pub broken_for: Period,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            most_active: nonzero(4_096),
+            idle_after: Period::from_secs(300),
+            mailbox: nonzero(64),
+            opening_jobs: nonzero(8),
+            history_jobs: nonzero(4),
+            history_cache: ByteSize::from_mib(64),
+            snapshot_operations: nonzero_u64(32),
+            snapshot_frames: nonzero_u64(1_024),
+            tail_frames: nonzero(64),
+            tail_bytes: ByteSize::from_kib(256),
+            broken_for: Period::from_secs(60),
+        }
+    }
+}
+
+/// Work on the processor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifySettings {
+    /// Checks that run at once; without it, as many as there are cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workers: Option<NonZeroUsize>,
+    /// Checks that may wait, for strangers and for members each; who comes after is told that the node is busy.
+    pub queue: NonZeroUsize,
+}
+
+impl Default for VerifySettings {
+    fn default() -> Self {
+        Self { workers: None, queue: nonzero(256) }
+    }
+}
+
+/// How fast things may happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateSettings {
+    /// Frames of one group.
+    pub group_frames: Quota,
+    /// Operations of one leaf.
+    pub leaf_operations: Quota,
+    /// Key updates of one leaf: each makes every other operation under way stale.
+    pub leaf_updates: Quota,
+    /// Groups founded on this node.
+    pub group_creations: Quota,
+    /// Frames sent by one address. Behind a proxy all clients have the proxy's, so it has to be high there.
+    pub peer_frames: Quota,
+    /// Challenges, tokens and mailbox requests of one address.
+    pub peer_requests: Quota,
+    /// Pages, states and streams opened with one token.
+    pub token_reads: Quota,
+    /// Packages taken out of one mailbox, so that one stranger cannot empty it.
+    pub mailbox_claims: Quota,
+}
+
+impl Default for RateSettings {
+    fn default() -> Self {
+        Self {
+            group_frames: Quota { per_minute: 3_000, burst: 500 },
+            leaf_operations: Quota { per_minute: 60, burst: 30 },
+            leaf_updates: Quota { per_minute: 4, burst: 8 },
+            group_creations: Quota { per_minute: 120, burst: 60 },
+            peer_frames: Quota { per_minute: 6_000, burst: 1_000 },
+            peer_requests: Quota { per_minute: 1_200, burst: 300 },
+            token_reads: Quota { per_minute: 600, burst: 200 },
+            mailbox_claims: Quota { per_minute: 1, burst: 5 },
+        }
+    }
+}
+
+/// Event streams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FollowSettings {
+    /// Streams at once.
+    pub max_followers: NonZeroUsize,
+    /// Silence after which a comment is sent.
+    pub heartbeat: Period,
+    /// How long a reader that was up to date may be behind before its stream is ended with a hint.
+    pub lag_grace: Period,
+    /// How long a stream may last; then it is ended with a hint, and the reader shows a fresh token.
+    pub max_age: Period,
+}
+
+impl Default for FollowSettings {
+    fn default() -> Self {
+        Self {
+            max_followers: nonzero(10_000),
+            heartbeat: Period::from_secs(15),
+            lag_grace: Period::from_secs(30),
+            max_age: Period::from_secs(3_600),
+        }
+    }
+}
+
+/// Forgetting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// How often the log is gone through for what groups' policies no longer keep; 0 for never.
+    pub every: Period,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { every: Period::from_secs(6 * 3_600) }
+    }
+}
+
+/// Proof parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProofSettings {
+    /// Whether parameters made from a public seed are accepted. They give no security against a member who forges
+    /// proofs, so the node says so loudly.
+    pub development: bool,
+}
+
+impl Default for ProofSettings {
+    fn default() -> Self {
+        Self { development: true }
+    }
+}
+
+impl Settings for Config {
+    fn check(&self, problems: &mut Problems) {
+        let listen = &self.listen;
+        problems.require(
+            listen.admin.is_none_or(|admin| admin.port() == 0 || admin != listen.address),
+            "listen.admin",
+            "must differ from listen.address",
+        );
+        problems.require(!listen.write_stall.is_zero(), "listen.write_stall", "must be more than 0");
+        self.http.check("http", problems);
+        problems.require(!self.groups.idle_after.is_zero(), "groups.idle_after", "must be more than 0");
+        problems.require(!self.follow.heartbeat.is_zero(), "follow.heartbeat", "must be more than 0");
+        problems.require(
+            self.follow.heartbeat <= Period::from_secs(u64::from(api::events::HEARTBEAT_SECONDS)),
+            "follow.heartbeat",
+            "must be at most 15s: readers take a longer silence for a dead connection",
+        );
+        problems.require(!self.follow.max_age.is_zero(), "follow.max_age", "must be more than 0");
+        problems.require(
+            self.proofs.development,
+            "proofs.development",
+            "no other parameters are part of this version, so the node would accept no group",
+        );
+        let rates = &self.rates;
+        rates.group_frames.check("rates.group_frames", problems);
+        rates.leaf_operations.check("rates.leaf_operations", problems);
+        rates.leaf_updates.check("rates.leaf_updates", problems);
+        rates.group_creations.check("rates.group_creations", problems);
+        rates.peer_frames.check("rates.peer_frames", problems);
+        rates.peer_requests.check("rates.peer_requests", problems);
+        rates.token_reads.check("rates.token_reads", problems);
+        rates.mailbox_claims.check("rates.mailbox_claims", problems);
+        self.log.check("log", problems);
+    }
+}
+
+const fn nonzero(n: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(n) {
+        Some(n) => n,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+const fn nonzero_u64(n: u64) -> NonZeroU64 {
+    match NonZeroU64::new(n) {
+        Some(n) => n,
+        None => NonZeroU64::MIN,
+    }
+}

@@ -1,0 +1,61 @@
+//! Founding a group: the one frame that has no state before it.
+
+use frame_log::{AppendError, Record};
+use group_state::{GroupState, admission};
+use protocol::{Epoch, Refusal, Seq};
+
+use super::{Arrived, Env, Stored, Taken};
+use crate::{
+    failure::{Facts, Failure},
+    metrics::Stage,
+    verify::Lane,
+};
+
+/// Checks an Init and appends it at position 0 of its own log.
+///
+/// Its id is a digest of what it says, so nobody can found a group under somebody else's id; two nodes that get the
+/// same Init at the same time are told apart by the log. Returns where the id is taken if it is.
+///
+/// # Errors
+/// [`Failure`]: the refusal, a full queue, or a failure of the store.
+pub(super) async fn create(env: &Env, arrived: &Arrived) -> Result<Result<Stored, Taken>, Failure> {
+    let frame = &arrived.frame;
+    let now = env.now();
+    if let protocol::head::Place::Operation { at, .. } = frame.head().place {
+        let node_time = env.clock.now();
+        admission::check_operation_time(at, node_time).map_err(|refusal| Failure::Refused {
+            refusal,
+            facts: Facts { node_time: Some(node_time), ..Facts::default() },
+        })?;
+    }
+    let keys = env.keys;
+    let accepted = {
+        let frame = frame.clone();
+        let metrics = env.metrics.clone();
+        // Strangers' lane: whoever founds a group has shown nothing but a fresh key.
+        env.pool
+            .run(Lane::Door, move || {
+                metrics.checked(Stage::Fold);
+                let proposed = GroupState::create(&frame, keys)?;
+                metrics.checked(Stage::Proofs);
+                proposed.verify(keys)
+            })
+            .await?
+            .map_err(Failure::bare)?
+    };
+    let record = Record {
+        frame: arrived.bytes.clone(),
+        frame_id: frame.head().frame_id,
+        th: frame.hash(),
+        received_at: now,
+        epoch: Epoch::ZERO,
+        is_operation: true,
+    };
+    match env.store.append(&frame.head().group, Seq::ZERO, record).await {
+        Ok(seq) => Ok(Ok(Stored { seq, log: accepted.state.log(), received_at: now, duplicate: false })),
+        Err(AppendError::Duplicate { seq, th }) => Ok(Err(Taken { seq, th })),
+        // Somebody founded the group a moment ago, with another frame of the same core.
+        Err(AppendError::Conflict { .. }) => Err(Failure::bare(Refusal::StaleEpoch)),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,213 @@
+//! Mailboxes of key packages: who may fill one, and how fast one can be emptied.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use api::key_packages::{
+    ClaimedKeyPackage, MailboxId, MailboxStatus, MailboxWriteKey, PutKeyPackages, SealedKeyPackage,
+};
+use bytes::Bytes;
+use frame_log::{MAX_PACKAGE_TTL, MAX_PACKAGES, MailboxError, NewPackage, Put};
+use protocol::{UnixSeconds, digest::Hasher};
+use service_kit::limiter::{Limiter, Quota};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{access::mac, failure::Failure, metrics::Metrics, store::SharedStore};
+
+/// Locks that keep two first requests to one mailbox from each setting its key.
+const LOCKS: usize = 64;
+/// Mailboxes whose filling is remembered.
+const COUNTS: usize = 4_096;
+/// Buckets for the mailboxes claimed from.
+const CLAIM_BUCKETS: usize = 1 << 14;
+/// A key's record is written anew after so many seconds, well before it would expire.
+const REFRESH: u64 = MAX_PACKAGE_TTL / 3;
+
+/// The node's side of mailboxes.
+///
+/// The store keeps packages and knows no owners. The hash of a mailbox's write key is therefore kept as the one
+/// package of a second mailbox, whose name only this node can compute; it lives as long as the longest-lived package,
+/// counted from the owner's last visit.
+pub(crate) struct KeyPackages {
+    store: SharedStore,
+    secret: Zeroizing<[u8; 32]>,
+    locks: Box<[tokio::sync::Mutex<()>]>,
+    claims: Limiter,
+    counts: Mutex<Counts>,
+    metrics: Arc<Metrics>,
+}
+
+/// What is known of how full mailboxes are: the store tells only when it gives a package out. An unknown mailbox
+/// counts as empty, which at worst makes its owner refill early.
+#[derive(Default)]
+struct Counts(std::collections::HashMap<MailboxId, MailboxStatus>);
+
+/// A mailbox request that was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum MailboxFailure {
+    /// The write key is not the mailbox's.
+    NotOwner,
+    /// Nothing of the request fits in any more.
+    Full,
+    /// A package expires in the past.
+    BadExpiry,
+    /// There is no package to give.
+    Gone,
+    /// Not the mailbox's fault.
+    Other(Failure),
+}
+
+impl<T: Into<Failure>> From<T> for MailboxFailure {
+    fn from(error: T) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl KeyPackages {
+    pub(crate) fn new(
+        store: SharedStore,
+        secret: Zeroizing<[u8; 32]>,
+        claims: Quota,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            store,
+            secret,
+            locks: (0..LOCKS).map(|_| tokio::sync::Mutex::default()).collect(),
+            claims: Limiter::new(claims, CLAIM_BUCKETS),
+            counts: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// Puts packages into a mailbox whose owner shows its key; the first request sets it. Packages that were put
+    /// before are passed over, so a request can be sent again.
+    ///
+    /// # Errors
+    /// [`MailboxFailure`]; when the mailbox becomes full halfway, what fits stays and the status shows it.
+    ///
+    /// # Cancel safety
+    /// Packages up to some one are put, the others not; sending the request again completes it.
+    pub(crate) async fn put(
+        &self,
+        mailbox: &MailboxId,
+        body: PutKeyPackages,
+        now: UnixSeconds,
+    ) -> Result<MailboxStatus, MailboxFailure> {
+        if body.packages.iter().any(|package| package.expires <= now) {
+            return Err(MailboxFailure::BadExpiry);
+        }
+        self.check_owner(mailbox, &body.write_key, now).await?;
+        let name = store_name(mailbox);
+        let mut taken = 0;
+        for entry in body.packages {
+            let package = NewPackage {
+                bytes: Bytes::from(entry.sealed.into_bytes()),
+                last_resort: entry.last_resort,
+                expires: entry.expires,
+            };
+            match self.store.put(&name, package, now).await {
+                Ok(Put::Stored) => self.count(mailbox, |status| {
+                    if entry.last_resort {
+                        status.last_resort = true;
+                    } else {
+                        status.remaining = status.remaining.saturating_add(1).min(most());
+                    }
+                }),
+                Ok(Put::AlreadyKnown) => {}
+                Err(MailboxError::Full) => {
+                    self.count(mailbox, |status| status.remaining = most());
+                    return if taken == 0 { Err(MailboxFailure::Full) } else { Ok(self.status(mailbox)) };
+                }
+                Err(MailboxError::Expired) => return Err(MailboxFailure::BadExpiry),
+                Err(error) => return Err(Failure::from(error).into()),
+            }
+            taken += 1;
+        }
+        Ok(self.status(mailbox))
+    }
+
+    /// How many packages are left, as far as known.
+    pub(crate) fn status(&self, mailbox: &MailboxId) -> MailboxStatus {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.0.get(mailbox).copied().unwrap_or(MailboxStatus { remaining: 0, last_resort: false })
+    }
+
+    /// Takes a package out: a one-time one while the mailbox is not claimed from too fast, else the last resort.
+    ///
+    /// # Errors
+    /// [`MailboxFailure::Gone`] when there is none, whether or not the mailbox exists.
+    pub(crate) async fn claim(
+        &self,
+        mailbox: &MailboxId,
+        now: UnixSeconds,
+    ) -> Result<ClaimedKeyPackage, MailboxFailure> {
+        self.claims.take(mailbox, 1).map_err(crate::failure::too_fast)?;
+        let claimed = self.store.claim(&store_name(mailbox), now).await.map_err(Failure::from)?;
+        let Some(claimed) = claimed else {
+            self.count(mailbox, |status| *status = MailboxStatus { remaining: 0, last_resort: false });
+            return Err(MailboxFailure::Gone);
+        };
+        self.metrics.package_claimed();
+        self.count(mailbox, |status| {
+            status.remaining = claimed.remaining;
+            status.last_resort |= claimed.last_resort;
+        });
+        let sealed = SealedKeyPackage::new(claimed.package.to_vec()).map_err(|_| Failure::Internal)?;
+        Ok(ClaimedKeyPackage { sealed, last_resort: claimed.last_resort, remaining: claimed.remaining })
+    }
+
+    async fn check_owner(
+        &self,
+        mailbox: &MailboxId,
+        key: &MailboxWriteKey,
+        now: UnixSeconds,
+    ) -> Result<(), MailboxFailure> {
+        let digest = Hasher::new("kith/v1/node/mailbox-key").fixed(mailbox.as_bytes()).finish();
+        let name = frame_log::MailboxId::new(mac(&self.secret, &digest));
+        let hash =
+            Hasher::new("kith/v1/node/write-key").fixed(mailbox.as_bytes()).fixed(key.expose()).finish();
+        let lock = usize::from(name.as_bytes()[0]) % LOCKS;
+        let _held = match self.locks.get(lock) {
+            Some(lock) => Some(lock.lock().await),
+            None => None,
+        };
+        let known = self.store.claim(&name, now).await.map_err(Failure::from)?;
+        let written = match known.as_ref().and_then(|known| known.package.split_first_chunk::<32>()) {
+            Some((owner, _)) if !bool::from(owner.ct_eq(&hash)) => return Err(MailboxFailure::NotOwner),
+            Some((_, written)) => written.try_into().map(u64::from_be_bytes).unwrap_or(0),
+            None => 0,
+        };
+        if now.get().saturating_sub(written) >= REFRESH {
+            let mut bytes = hash.to_vec();
+            bytes.extend_from_slice(&now.get().to_be_bytes());
+            let expires = now.saturating_add(MAX_PACKAGE_TTL);
+            let record = NewPackage { bytes: bytes.into(), last_resort: true, expires };
+            self.store.put(&name, record, now).await.map_err(Failure::from)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, mailbox: &MailboxId, change: impl FnOnce(&mut MailboxStatus)) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.0.len() >= COUNTS && !counts.0.contains_key(mailbox) {
+            counts.0.clear();
+        }
+        let empty = MailboxStatus { remaining: 0, last_resort: false };
+        change(counts.0.entry(*mailbox).or_insert(empty));
+    }
+}
+
+impl std::fmt::Debug for KeyPackages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyPackages")
+    }
+}
+
+fn store_name(mailbox: &MailboxId) -> frame_log::MailboxId {
+    frame_log::MailboxId::new(*mailbox.as_bytes())
+}
+
+fn most() -> u32 {
+    u32::try_from(MAX_PACKAGES).unwrap_or(u32::MAX)
+}

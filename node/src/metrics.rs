@@ -1,0 +1,243 @@
+//! What the node counts. One function per event; labels are closed enums, never a group, a member or an address.
+
+use std::time::Duration;
+
+use service_kit::{
+    labels,
+    metrics::{By, Counter, Gauge, Held, Histogram, SECONDS, Scope},
+};
+
+use crate::verify::Lane;
+
+labels! {
+    /// How far a frame got through the checks, cheapest first.
+    pub(crate) enum Stage("stage") {
+        /// Its bytes were decoded.
+        Decode => "decode",
+        /// Its id was looked up.
+        Duplicate => "duplicate",
+        /// A signature was checked to see whether its sender may be told anything.
+        Authenticate => "authenticate",
+        /// It was applied to the group's state, signatures included.
+        Fold => "fold",
+        /// Its proofs were checked.
+        Proofs => "proofs",
+    }
+}
+
+labels! {
+    /// What became of a frame.
+    pub(crate) enum FrameOutcome("outcome") {
+        /// Stored.
+        Accepted => "accepted",
+        /// Stored before.
+        Duplicate => "duplicate",
+        /// Refused, and its sender told why.
+        Refused => "refused",
+        /// Nothing valid shown.
+        NotAccepted => "not_accepted",
+        /// Turned away for lack of room or time.
+        Busy => "busy",
+        /// The node or its store failed.
+        Failed => "failed",
+    }
+}
+
+labels! {
+    /// Which queue was full.
+    enum Queue("queue") {
+        /// That of strangers.
+        Door => "door",
+        /// That of members.
+        Members => "members",
+    }
+}
+
+labels! {
+    /// Why an event stream was ended by the node.
+    pub(crate) enum Cut("reason") {
+        /// Its reader did not keep up.
+        Lagged => "lagged",
+        /// What its reader had shown counts no more.
+        Revoked => "revoked",
+        /// It had lasted long enough.
+        Aged => "aged",
+        /// The node stops.
+        Stopping => "stopping",
+        /// The group or the store failed.
+        Failed => "failed",
+    }
+}
+
+labels! {
+    /// Where the frames of event streams came from.
+    pub(crate) enum Replay("source") {
+        /// Memory shared by all followers of a group.
+        Tail => "tail",
+        /// The log.
+        Log => "log",
+    }
+}
+
+labels! {
+    /// What became of a snapshot.
+    enum SnapshotOutcome("outcome") {
+        /// Written.
+        Written => "written",
+        /// Not written.
+        Failed => "failed",
+        /// Found unreadable.
+        Unreadable => "unreadable",
+    }
+}
+
+/// All metrics of a node.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    frames: By<FrameOutcome, Counter>,
+    checks: By<Stage, Counter>,
+    accept_seconds: Histogram,
+    append_conflicts: Counter,
+    pool_refused: By<Queue, Counter>,
+    panics: Counter,
+    groups_active: Gauge,
+    groups_created: Counter,
+    groups_broken: Counter,
+    snapshots: By<SnapshotOutcome, Counter>,
+    followers: Gauge,
+    followers_cut: By<Cut, Counter>,
+    followed_frames: By<Replay, Counter>,
+    tokens: Counter,
+    tokens_refused: Counter,
+    packages_claimed: Counter,
+    feed_restarts: Counter,
+    pruned_records: Counter,
+    sweeps: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new(scope: &mut Scope<'_>) -> Self {
+        Self {
+            frames: scope.counter_by("frames", "Frames sent to the node, by what became of them"),
+            checks: scope.counter_by("frame_checks", "Checks begun on frames, cheapest first"),
+            accept_seconds: scope.histogram(
+                "frame_accept_seconds",
+                "Time from a frame's arrival to its durable place in the log",
+                SECONDS,
+            ),
+            append_conflicts: scope.counter("append_conflicts", "Appends that another writer got ahead of"),
+            pool_refused: scope.counter_by("pool_refused", "Checks turned away because their queue was full"),
+            panics: scope.counter("panics", "Jobs and tasks that panicked; each is a fault of the node"),
+            groups_active: scope.gauge("groups_active", "Groups in memory"),
+            groups_created: scope.counter("groups_created", "Groups founded here"),
+            groups_broken: scope.counter(
+                "groups_broken",
+                "Times a group was not served because its stored log does not fold; look into every one",
+            ),
+            snapshots: scope.counter_by("snapshots", "Snapshots of groups, by what became of them"),
+            followers: scope.gauge("followers", "Open event streams"),
+            followers_cut: scope.counter_by("followers_cut", "Event streams ended by the node"),
+            followed_frames: scope
+                .counter_by("followed_frames", "Frames sent in event streams, by where they came from"),
+            tokens: scope.counter("tokens", "Tokens issued"),
+            tokens_refused: scope.counter("tokens_refused", "Answers to challenges that were refused"),
+            packages_claimed: scope.counter("packages_claimed", "Key packages given out"),
+            feed_restarts: scope.counter("feed_restarts", "Times the feed of the log had to be opened again"),
+            pruned_records: scope.counter("pruned_records", "Frames forgotten by policy"),
+            sweeps: scope.counter("sweeps", "Times the whole log was gone through for what to forget"),
+        }
+    }
+
+    pub(crate) fn frame(&self, outcome: FrameOutcome, took: Duration) {
+        self.frames.inc(outcome);
+        if outcome == FrameOutcome::Accepted {
+            self.accept_seconds.observe_duration(took);
+        }
+    }
+
+    pub(crate) fn checked(&self, stage: Stage) {
+        self.checks.inc(stage);
+    }
+
+    pub(crate) fn append_conflict(&self) {
+        self.append_conflicts.inc();
+    }
+
+    pub(crate) fn pool_refused(&self, lane: Lane) {
+        self.pool_refused.inc(match lane {
+            Lane::Door => Queue::Door,
+            Lane::Members => Queue::Members,
+        });
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    pub(crate) fn group_active(&self) -> Held {
+        self.groups_active.hold()
+    }
+
+    pub(crate) fn group_created(&self) {
+        self.groups_created.inc();
+    }
+
+    pub(crate) fn group_broken(&self) {
+        self.groups_broken.inc();
+    }
+
+    pub(crate) fn snapshot_written(&self) {
+        self.snapshots.inc(SnapshotOutcome::Written);
+    }
+
+    pub(crate) fn snapshot_failed(&self) {
+        self.snapshots.inc(SnapshotOutcome::Failed);
+    }
+
+    pub(crate) fn snapshot_unreadable(&self) {
+        self.snapshots.inc(SnapshotOutcome::Unreadable);
+    }
+
+    pub(crate) fn follower(&self) -> Held {
+        self.followers.hold()
+    }
+
+    pub(crate) fn follower_cut(&self, reason: Cut) {
+        self.followers_cut.inc(reason);
+    }
+
+    pub(crate) fn followed(&self, source: Replay, frames: usize) {
+        self.followed_frames.inc_by(source, u64::try_from(frames).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn token_issued(&self) {
+        self.tokens.inc();
+    }
+
+    pub(crate) fn token_refused(&self) {
+        self.tokens_refused.inc();
+    }
+
+    pub(crate) fn package_claimed(&self) {
+        self.packages_claimed.inc();
+    }
+
+    pub(crate) fn feed_restarted(&self) {
+        self.feed_restarts.inc();
+    }
+
+    pub(crate) fn pruned(&self, records: u64) {
+        self.pruned_records.inc_by(records);
+    }
+
+    pub(crate) fn swept(&self) {
+        self.sweeps.inc();
+    }
+}
+
+#[cfg(test)]
+impl Metrics {
+    pub(crate) fn unread() -> Self {
+        Self::new(&mut service_kit::metrics::Metrics::new().scope("node"))
+    }
+}

@@ -1,0 +1,150 @@
+//! A node as a process of its own, on the embedded store.
+
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
+
+use api::{NodeOrigin, OriginError};
+use frame_log_embedded::{EmbeddedFrameLog, OpenError, Options};
+use service_kit::{
+    http,
+    metrics::Metrics,
+    shutdown::{self, Shutdown},
+    tasks::{TaskError, Tasks},
+};
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::{Node, NodeBuilder, StartError, config::Config};
+
+/// A node ended otherwise than it was asked to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The store cannot be opened.
+    #[error("the store cannot be opened")]
+    Open(#[source] OpenError),
+    /// No origin was set, and the address listened on is none.
+    #[error("the address listened on is no origin; set listen.origin")]
+    Origin(#[source] OriginError),
+    /// The node could not start.
+    #[error("the node could not start")]
+    Start(#[source] StartError),
+    /// An address cannot be listened on.
+    #[error("an address cannot be listened on")]
+    Listen(#[source] io::Error),
+    /// A part of the node ended.
+    #[error("a part of the node ended")]
+    Task(#[source] TaskError),
+}
+
+/// The store stopped after a failed write; started again, it recovers.
+#[derive(Debug, Error)]
+#[error("the store stopped after a failed write")]
+struct StoreStopped;
+
+/// Runs a node on `listener` until `shutdown` is requested, and stops it in order: no new connections, requests under
+/// way finish, streams end with a hint, groups write down where they stand, the store closes.
+///
+/// # Errors
+/// [`RunError`]; the process should end then, and be started again by whatever watches it.
+pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    let origin = match &config.listen.origin {
+        Some(origin) => origin.clone(),
+        None => origin_of(listener.local_addr().map_err(RunError::Listen)?).map_err(RunError::Origin)?,
+    };
+    let admin = match config.listen.admin {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(RunError::Listen)?),
+        None => None,
+    };
+    let folder = config.store.data.clone();
+    let opened =
+        tokio::task::spawn_blocking(move || EmbeddedFrameLog::open(folder, Options::default())).await;
+    let store = match opened {
+        Ok(opened) => Arc::new(opened.map_err(RunError::Open)?),
+        Err(_) => return Err(RunError::Start(StartError::StoreFailed)),
+    };
+
+    let (trigger, stopping) = shutdown::channel();
+    let mut metrics = Metrics::new();
+    let mut scope = metrics.scope("node");
+    let operators_connections = scope.gauge("operators_connections", "Open connections of operators");
+    let drain = config.http.drain.get();
+    let http = config.http.clone();
+    let node = NodeBuilder::new(store.clone(), origin)
+        .config(config)
+        .sole_writer()
+        .build(&mut scope, stopping.clone())
+        .await
+        .map_err(RunError::Start)?;
+    let node = Arc::new(node);
+    let exposition = metrics.finish();
+    announce(&node, &listener);
+
+    let mut tasks = Tasks::new(trigger.clone(), stopping.clone());
+    tasks.spawn("shutdown", async move {
+        shutdown.requested().await;
+        trigger.request();
+        Ok::<_, Infallible>(())
+    });
+    tasks.spawn("background", {
+        let node = Arc::clone(&node);
+        async move {
+            node.background().await;
+            Ok::<_, Infallible>(())
+        }
+    });
+    tasks.spawn("store", {
+        let (store, stopping) = (Arc::clone(&store), stopping.clone());
+        async move {
+            tokio::select! {
+                () = stopping.requested() => Ok(()),
+                () = store.failed() => Err(StoreStopped),
+            }
+        }
+    });
+    // Measurements go to operators where these have a listener, else to everybody.
+    let public = admin.is_none().then(|| exposition.clone());
+    if let Some(admin) = admin {
+        let router = node.operators_router(exposition);
+        tasks.spawn("operators", http::serve(admin, router, http, operators_connections, stopping));
+    }
+    tasks.spawn("clients", {
+        let node = Arc::clone(&node);
+        async move { node.serve(listener, public).await }
+    });
+
+    let ended = tasks.run(drain.saturating_mul(2)).await;
+    node.stop().await;
+    store.close().await;
+    ended.map_err(RunError::Task)
+}
+
+fn announce(node: &Node, listener: &TcpListener) {
+    let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
+    tracing::info!(origin = node.origin().as_str(), port, id = %node.id(), "the node is ready");
+}
+
+/// `http://` and the address, without the port where it is the scheme's own.
+fn origin_of(address: SocketAddr) -> Result<NodeOrigin, OriginError> {
+    match address {
+        SocketAddr::V4(v4) if v4.port() == 80 => format!("http://{}", v4.ip()).parse(),
+        SocketAddr::V6(v6) if v6.port() == 80 => format!("http://[{}]", v6.ip()).parse(),
+        address => format!("http://{address}").parse(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origin_follows_the_address() {
+        for (address, origin) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("127.0.0.1:80", "http://127.0.0.1"),
+            ("[::1]:8080", "http://[::1]:8080"),
+            ("[::1]:80", "http://[::1]"),
+        ] {
+            assert_eq!(origin_of(address.parse().unwrap()).unwrap().as_str(), origin);
+        }
+    }
+}
