@@ -111,8 +111,16 @@ fn others_cannot_open() {
     assert_eq!(SealedInvite::from_bytes(&bytes).unwrap().open(&other).err(), Some(InviteError::Seal));
 }
 
-/// A member who got an invite reseals its contents to somebody else: the inner signature names the first recipient, so
-/// only an own signature would pass, and that shows who did it.
+/// A member who got an invite seals its contents, signature and all, to somebody else.
+#[test]
+fn passing_an_invite_on_is_refused() {
+    let eve = KeyPackagePrivate::from_bytes(&vector("key-package-private-resealed.hex")).unwrap();
+    let sealed = SealedInvite::from_bytes(&vector("invite-resealed.hex")).unwrap();
+    assert_eq!(sealed.package(), eve.package().id());
+    assert_eq!(sealed.open(&eve).err(), Some(InviteError::Signature));
+}
+
+/// Only with a signature of one's own can it be passed on, and that shows who did it.
 #[test]
 fn resealing_shows_the_resealer() {
     let first = package(SUITES[0], 1);

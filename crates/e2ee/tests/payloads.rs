@@ -19,7 +19,10 @@ use e2ee::{
     roster::Roster,
     secret_tree::Generation,
 };
-use fixtures::{OP_DIGEST, OTHER_FRAME, SEEN, entry, identity, key, message_context, package, profile};
+use fixtures::{
+    OP_DIGEST, OTHER_FRAME, SEEN, bytes_field, entry, identity, key, message_context, number_field, package,
+    profile,
+};
 use proptest::prelude::*;
 use protocol::{Epoch, GroupId, LeafId, LogHash, OpDigest, Seq, Slot, Suite, Transcript};
 use sha2::{Digest, Sha256};
@@ -146,16 +149,27 @@ fn every_content_comes_back() {
 
 #[test]
 fn file_names_are_sanitised_on_opening() {
-    // {kind: 2, body: {name: "../../x", media_type: "a/b", body: "!"}}
-    let mut body = vec![0x0a, 7];
-    body.extend(b"../../x");
-    body.extend([0x12, 3]);
-    body.extend(b"a/b");
-    body.extend([0x1a, 1, b'!']);
-    let mut bytes = vec![0x08, 2, 0x12, u8::try_from(body.len()).unwrap()];
-    bytes.extend(body);
+    let body = [bytes_field(1, b"../../x"), bytes_field(2, b"a/b"), bytes_field(3, b"!")].concat();
+    let bytes = [number_field(1, 2), bytes_field(2, &body)].concat();
     let Ok(Content::File { name, .. }) = Content::from_bytes(&bytes) else { panic!("a file") };
     assert_eq!(name.as_str(), "_.._.._x");
+}
+
+/// Decoders hold to the bounds that encoders hold to.
+#[test]
+fn oversized_parts_are_refused() {
+    let content =
+        |kind, body: &[u8]| Content::from_bytes(&[number_field(1, kind), bytes_field(2, body)].concat());
+    let file = |name: &str| content(2, &[bytes_field(1, name.as_bytes()), bytes_field(2, b"a/b")].concat());
+    assert!(matches!(file(&"x".repeat(255)), Ok(Content::File { name, .. }) if name.as_str().len() == 255));
+    assert_eq!(file(&"x".repeat(256)), Err(ContentError::Malformed));
+    let package = bytes_field(1, &package(Suite::Aes256Gcm, 1).package().to_bytes());
+    let added = |count| content(5, &package.repeat(count));
+    assert!(matches!(added(64), Ok(Content::Added { packages }) if packages.len() == 64));
+    assert_eq!(added(65), Err(ContentError::Malformed));
+    let typed = |len| content(1, &bytes_field(1, &vec![b'x'; len]));
+    assert!(typed(128).is_ok());
+    assert_eq!(typed(129), Err(ContentError::Malformed));
 }
 
 #[test]

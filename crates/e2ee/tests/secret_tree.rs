@@ -15,6 +15,7 @@ use e2ee::{
     schedule::MessageRoot,
     secret_tree::{Generation, RatchetError, SecretTree},
 };
+use fixtures::{bytes_field, number_field};
 use proptest::prelude::*;
 use protocol::Slot;
 
@@ -162,10 +163,8 @@ fn own_generations_count_up() {
 
 #[test]
 fn the_last_generation_is_the_last() {
-    // A chain whose next generation is the last one, as stored bytes.
-    let mut state = vec![0x08, 1, 0x1a, 40, 0x10, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x1a, 32];
-    state.extend([7; 32]);
-    state.splice(3..4, [6 + 34]);
+    let chain = [number_field(2, u64::from(u32::MAX)), bytes_field(3, &[7; 32])].concat();
+    let state = [number_field(1, 1), bytes_field(3, &chain)].concat();
     let mut tree = SecretTree::from_bytes(&state).unwrap();
     assert_eq!(tree.reserve(slot(0)).unwrap().generation(), generation(u32::MAX));
     assert_eq!(tree.reserve(slot(0)).err(), Some(RatchetError::Exhausted));
@@ -205,6 +204,37 @@ fn states_that_are_never_written_are_refused() {
     let mut trailing = good;
     trailing.extend([0x20, 1]);
     assert_eq!(SecretTree::from_bytes(&trailing).err(), Some(Malformed), "an unknown field");
+}
+
+#[test]
+fn impossible_states_are_refused() {
+    let node = |index| bytes_field(2, &[number_field(1, index), bytes_field(2, &[7; 32])].concat());
+    let kept = |generation| bytes_field(4, &[number_field(1, generation), bytes_field(2, &[7; 32])].concat());
+    let chain = |slot, next, kept: &[u8]| {
+        let parts = [number_field(1, slot), number_field(2, next), bytes_field(3, &[7; 32]), kept.to_vec()];
+        bytes_field(3, &parts.concat())
+    };
+    let read = |parts: &[Vec<u8>]| {
+        SecretTree::from_bytes(&[number_field(1, 4), parts.concat()].concat()).map(|tree| tree.capacity())
+    };
+    assert_eq!(read(&[node(2), node(7)]), Ok(4));
+    assert_eq!(read(&[node(7), node(2)]), Err(Malformed), "out of order");
+    assert_eq!(read(&[node(2), node(2)]), Err(Malformed), "twice");
+    assert_eq!(read(&[node(8)]), Err(Malformed), "below the leaves");
+    assert_eq!(read(&[bytes_field(2, &bytes_field(2, &[7; 32]))]), Err(Malformed), "node 0");
+    assert_eq!(
+        read(&[bytes_field(2, &[number_field(1, 2), bytes_field(2, &[7; 31])].concat())]),
+        Err(Malformed)
+    );
+    assert_eq!(read(&[chain(1, 3, &kept(2)), chain(3, 1, &[])]), Ok(4));
+    assert_eq!(read(&[chain(3, 1, &[]), chain(1, 1, &[])]), Err(Malformed), "out of order");
+    assert_eq!(read(&[chain(4, 1, &[])]), Err(Malformed), "no such slot");
+    assert_eq!(read(&[chain(1, 3, &kept(3))]), Err(Malformed), "kept and not yet reached");
+    assert_eq!(read(&[chain(1, 1 << 32, &[])]), Ok(4));
+    assert_eq!(read(&[chain(1, (1 << 32) + 1, &[])]), Err(Malformed), "beyond the last generation");
+    let many = |count: u64| (1..=count).flat_map(kept).collect::<Vec<_>>();
+    assert_eq!(read(&[chain(1, 2_000, &many(1_000))]), Ok(4));
+    assert_eq!(read(&[chain(1, 2_000, &many(1_001))]), Err(Malformed), "more kept than allowed");
 }
 
 proptest! {

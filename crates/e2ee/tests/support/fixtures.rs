@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
     reason = "test helpers, of which each scenario uses some"
 )]
 
@@ -133,4 +134,24 @@ pub fn package(suite: Suite, seed: u8) -> KeyPackagePrivate {
 pub fn vector(file: &str) -> Vec<u8> {
     let path = format!("{}/tests/vectors/{file}", env!("CARGO_MANIFEST_DIR"));
     hex::decode(std::fs::read_to_string(path).unwrap().trim()).unwrap()
+}
+
+/// A protobuf number as it is on the wire, for encodings the crate itself refuses to write.
+pub fn number_field(tag: u8, n: u64) -> Vec<u8> {
+    [vec![tag << 3], varint(n)].concat()
+}
+
+/// A protobuf byte string or message as it is on the wire.
+pub fn bytes_field(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    [vec![tag << 3 | 2], varint(bytes.len() as u64), bytes.to_vec()].concat()
+}
+
+fn varint(mut n: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    while n > 0x7f {
+        out.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+    out
 }
