@@ -281,3 +281,65 @@ impl DoubleEndedIterator for Range<'_> {
         self.step(|entries| entries.next_back())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Arc<Store>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path(), 1, 1 << 20).unwrap());
+        (folder, store)
+    }
+
+    fn batch(key: &[u8], value: &[u8]) -> Batch {
+        let mut batch = Batch::default();
+        batch.put(key.to_vec(), value.to_vec());
+        batch
+    }
+
+    #[test]
+    fn a_view_stays_where_it_is_through_flushes_and_merges() {
+        let (_folder, store) = store();
+        let mut views = Vec::new();
+        for n in 0..20_u8 {
+            store.apply(&batch(b"Mkey", &[n]));
+            views.push((n, store.view()));
+            store.seal(u64::from(n) + 1);
+            store.flush().unwrap();
+            while store.compact().unwrap() {}
+        }
+        for (n, view) in views {
+            assert_eq!(view.get(b"Mkey").unwrap().as_deref(), Some(&[n][..]));
+            let all: Vec<_> = view.range(b"M", b"N").map(|e| e.unwrap().1.to_vec()).collect();
+            assert_eq!(all, [[n]]);
+        }
+        assert_eq!(store.applied(), Ok(20));
+        assert!(store.views().is_empty());
+    }
+
+    #[test]
+    fn half_made_tables_go_unless_they_are_listed() {
+        let (folder, store) = store();
+        let half_made = folder.path().join("tables/99");
+        let full = || lsm_tree::Error::Io(io::ErrorKind::StorageFull.into());
+        let failed = store.making_tables::<()>(|| {
+            fs::write(&half_made, b"half").unwrap();
+            Err(full())
+        });
+        assert!(failed.is_err() && !half_made.exists());
+        let failed = store.making_tables::<()>(|| {
+            fs::write(&half_made, b"whole").unwrap();
+            fs::write(folder.path().join("current"), b"names it").unwrap();
+            Err(full())
+        });
+        assert!(failed.is_err() && half_made.exists());
+    }
+
+    #[test]
+    fn a_panic_in_the_engine_is_an_error() {
+        let (_folder, store) = store();
+        let failed = store.making_tables::<()>(|| std::panic::resume_unwind(Box::new(())));
+        assert!(matches!(failed, Err(lsm_tree::Error::Unrecoverable)));
+    }
+}

@@ -132,3 +132,30 @@ async fn no_wrong_byte_is_ever_served() {
     println!("{refused} refused to open, {reported} were reported when read, {harmless} changed nothing");
     assert!(refused > 0 && reported > 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_of_tables_is_believed_only_whole() {
+    let folder = folder();
+    let at = folder.path().join("log");
+    {
+        let log = folders::open(&at, small());
+        fill(&log, 0, 0, 300).await;
+        log.close().await;
+    }
+    let current = at.join("tree/current");
+    let number = u64::from_le_bytes(fs::read(&current).unwrap()[..8].try_into().unwrap());
+    let lists = [current, at.join(format!("tree/v{number}"))];
+    for list in lists {
+        let pristine = fs::read(&list).unwrap();
+        for byte in 0..pristine.len() {
+            let mut bytes = pristine.clone();
+            bytes[byte] ^= 1 << (byte % 8);
+            fs::write(&list, bytes).unwrap();
+            let refused = EmbeddedFrameLog::open(&at, small());
+            assert!(refused.is_err(), "byte {byte} of {}", list.display());
+        }
+        fs::write(&list, pristine).unwrap();
+    }
+    let log = folders::open(&at, small());
+    assert_eq!(folders::assert_exact(&log, 0, 300).await, 300);
+}
