@@ -19,6 +19,7 @@ mod point;
 pub mod poseidon;
 pub mod schnorr;
 mod secret;
+mod subgroup;
 
 pub use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fq, Fr};
 pub use point::{Point, PointError};

@@ -9,6 +9,8 @@ use ark_ff::{AdditiveGroup, PrimeField};
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use sha2::{Digest, Sha256};
 
+use crate::subgroup;
+
 /// Why 32 bytes are no [`Point`]. Always the fault of whoever sent them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -59,7 +61,7 @@ impl Point {
         if !affine.is_on_curve() {
             return Err(PointError::NotOnCurve);
         }
-        if !affine.is_in_correct_subgroup_assuming_on_curve() {
+        if !subgroup::contains(&affine) {
             return Err(PointError::NotInSubgroup);
         }
         Ok(Self { affine, bytes: *bytes })

@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let key = ProvingKey::from_bytes_trusted(&file)?;
         let cases: Vec<_> = (0..8).map(|_| branch(tier.dh_levels(), &mut rng)).collect::<Result<_, _>>()?;
         // The first proof also prepares the verifying key.
-        drop(prove(&key, &cases[0].1, &cases[0].0, &mut rng)?);
+        ignore(prove(&key, &cases[0].1, &cases[0].0, &mut rng)?);
         let mut next = cases.iter().cycle();
         let prove_time = median(9, || {
             if let Some((secret, statement)) = next.next() {

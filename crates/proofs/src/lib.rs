@@ -13,6 +13,7 @@ mod hash;
 mod msm;
 mod proof;
 mod statement;
+mod table;
 mod tier;
 mod verifier;
 mod verifying_key;

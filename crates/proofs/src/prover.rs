@@ -20,6 +20,7 @@ use crate::{
     msm::msm,
     proof::Proof,
     statement::Statement,
+    table::LevelTable,
     tier::Tier,
 };
 
@@ -68,7 +69,7 @@ pub fn prove(
     if statement.tier() != key.tier() {
         return Err(ProveError::WrongTier { needed: statement.tier(), got: key.tier() });
     }
-    let expanded = statement.expand();
+    let expanded = statement.expand(LevelTable::batch(statement.siblings()));
     let mut builder = Builder::for_witness(key.shape.matrices.variables);
     synthesize(&mut builder, &expanded, secret).map_err(|error| match error {
         SynthesisError::WrongKey(position) => ProveError::SecretMismatch { position },

@@ -1,16 +1,13 @@
 //! What a branch proof states, and how it becomes the circuit's public inputs.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use ark_bn254::Fr;
 use ark_ff::PrimeField;
-use curve::{
-    EdwardsProjective, Point, SharedU,
-    digits::{self, DigitTable},
-};
+use curve::{EdwardsProjective, Point, SharedU, digits};
 use protocol::FrameDigest;
 
-use crate::tier::Tier;
+use crate::{table::LevelTable, tier::Tier};
 
 /// Why keys and siblings are no statement. The fault of whoever put them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -93,16 +90,15 @@ impl Statement {
         &self.siblings
     }
 
-    /// Adds the sign level's sibling and the public levels above it, and computes every table.
-    pub(crate) fn expand(&self) -> Expanded {
+    /// Adds the sign level's sibling and the public levels above it. `tables` are those of [`Statement::siblings`].
+    pub(crate) fn expand(&self, mut tables: Vec<Arc<LevelTable>>) -> Expanded {
         let mut keys = self.keys.clone();
         // Above the sign level the sibling is G, so the shared point is the key itself and anybody can go on.
         while let (true, Some(top)) = (keys.len() <= self.tier.levels(), keys.last()) {
             keys.push(SharedU::with_generator(top).derive().public());
         }
-        let mut tables = LevelTable::batch(&self.siblings);
-        tables.push(LevelTable::sign().clone());
-        tables.resize(self.tier.levels(), LevelTable::padding().clone());
+        tables.push(Arc::clone(LevelTable::sign()));
+        tables.resize(self.tier.levels(), Arc::clone(LevelTable::padding()));
         let keys: Vec<_> = keys.iter().map(|key| EdwardsProjective::from(*key.as_affine())).collect();
         Expanded { digest: digest_element(&self.digest), keys: digits::to_montgomery(&keys), tables }
     }
@@ -117,56 +113,11 @@ fn digest_element(digest: &FrameDigest) -> Fr {
 /// Montgomery coordinates of a point.
 pub(crate) type Coordinates = (Fr, Fr);
 
-/// A sibling's four table points S ± 2^83·S ± 2^166·S, in both forms.
-#[derive(Clone)]
-pub(crate) struct LevelTable {
-    #[cfg_attr(not(feature = "prover"), allow(dead_code, reason = "the verifier needs coordinates only"))]
-    pub(crate) table: DigitTable,
-    pub(crate) coordinates: [Coordinates; 4],
-}
-
-impl LevelTable {
-    fn batch(siblings: &[Point]) -> Vec<Self> {
-        let tables: Vec<_> = siblings.iter().map(|sibling| DigitTable::new(sibling.as_affine())).collect();
-        let points: Vec<_> = tables.iter().flat_map(|table| *table.points()).collect();
-        let coordinates = digits::to_montgomery(&points);
-        let (quads, _) = coordinates.as_chunks::<4>();
-        tables.into_iter().zip(quads).map(|(table, quad)| Self { table, coordinates: *quad }).collect()
-    }
-
-    /// The table of one sibling.
-    pub(crate) fn of(sibling: Point) -> Self {
-        let table = DigitTable::new(sibling.as_affine());
-        let mut coordinates = [Coordinates::default(); 4];
-        for (slot, value) in coordinates.iter_mut().zip(digits::to_montgomery(table.points())) {
-            *slot = value;
-        }
-        Self { table, coordinates }
-    }
-
-    /// The table of H.
-    pub(crate) fn sign() -> &'static Self {
-        static SIGN: OnceLock<LevelTable> = OnceLock::new();
-        SIGN.get_or_init(|| Self::of(Point::sign_base()))
-    }
-
-    /// The table of G.
-    pub(crate) fn padding() -> &'static Self {
-        static PADDING: OnceLock<LevelTable> = OnceLock::new();
-        PADDING.get_or_init(|| Self::of(Point::generator()))
-    }
-
-    /// The eight inputs of this table, in order.
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = Fr> + '_ {
-        self.coordinates.iter().flat_map(|(u, v)| [*u, *v])
-    }
-}
-
 /// A statement padded to its tier.
 pub(crate) struct Expanded {
     pub(crate) digest: Fr,
     pub(crate) keys: Vec<Coordinates>,
-    pub(crate) tables: Vec<LevelTable>,
+    pub(crate) tables: Vec<Arc<LevelTable>>,
 }
 
 impl Expanded {
@@ -175,7 +126,7 @@ impl Expanded {
         let mut inputs = Vec::with_capacity(1 + 2 * self.keys.len() + 8 * self.tables.len());
         inputs.push(self.digest);
         inputs.extend(self.keys.iter().flat_map(|(u, v)| [*u, *v]));
-        inputs.extend(self.tables.iter().flat_map(LevelTable::inputs));
+        inputs.extend(self.tables.iter().flat_map(|table| table.inputs()));
         inputs
     }
 }

@@ -17,7 +17,8 @@ use crate::{
     hash::VerifyingKeyHash,
     msm::{FixedBases, msm},
     proof::Proof,
-    statement::{Expanded, LevelTable, Statement},
+    statement::{Expanded, Statement},
+    table::{LevelTable, TableCache},
     tier::Tier,
     verifying_key::VerifyingKey,
 };
@@ -50,10 +51,12 @@ pub enum KeySetError {
 
 /// The verifying keys in force, one for each tier, prepared for use.
 ///
-/// About 0.5 MB for both tiers, mostly precomputed multiples of the input points.
+/// About 0.5 MB for both tiers, mostly precomputed multiples of the input points, and up to 2 MB of tables derived from
+/// siblings that occurred lately.
 pub struct VerifyingKeys {
     keys: BTreeMap<Tier, PreparedKey>,
     hash: ParamsHash,
+    tables: TableCache,
 }
 
 impl VerifyingKeys {
@@ -82,7 +85,7 @@ impl VerifyingKeys {
             hasher.update([tier.number()]);
             hasher.update(key.hash.as_bytes());
         }
-        Self { keys, hash: ParamsHash::new(hasher.finalize().into()) }
+        Self { keys, hash: ParamsHash::new(hasher.finalize().into()), tables: TableCache::default() }
     }
 
     /// SHA-256 of the label `kith/v1/params` and, for each tier in ascending order, its number as one byte and its
@@ -132,7 +135,7 @@ impl VerifyingKeys {
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), ProofError> {
         let key =
             self.keys.get(&statement.tier()).ok_or_else(|| ProofError::UnknownTier(statement.tier()))?;
-        key.verify(&statement.expand(), statement.dh_levels(), proof)
+        key.verify(&self.expand(statement), statement.dh_levels(), proof)
     }
 
     /// Checks many proofs at once and blames exactly those that do not hold.
@@ -156,6 +159,10 @@ impl VerifyingKeys {
 
     const BATCH: usize = 256;
 
+    fn expand(&self, statement: &Statement) -> Expanded {
+        statement.expand(self.tables.tables(statement.siblings()))
+    }
+
     fn verify_chunk(
         &self,
         batch: &[(Statement, Proof)],
@@ -169,12 +176,12 @@ impl VerifyingKeys {
                 None => *outcome = Err(ProofError::UnknownTier(statement.tier())),
             }
         }
-        for_each(&mut pending, |item| item.inputs = item.statement.expand().inputs());
+        for_each(&mut pending, |item| item.inputs = self.expand(item.statement).inputs());
         let mut unchecked = vec![&mut pending[..]];
         while let Some(range) = unchecked.pop() {
             if let [item] = range {
                 *item.outcome =
-                    item.key.verify(&item.statement.expand(), item.statement.dh_levels(), item.proof);
+                    item.key.verify(&self.expand(item.statement), item.statement.dh_levels(), item.proof);
             } else if !range.is_empty() && !combination_holds(range, rng) {
                 let (left, right) = range.split_at_mut(range.len() / 2);
                 unchecked.extend([left, right]);
@@ -319,7 +326,7 @@ impl PreparedKey {
             let padding = self.key.tier.dh_levels() - dh_levels;
             let tables = core::iter::once(LevelTable::sign())
                 .chain(core::iter::repeat_n(LevelTable::padding(), padding));
-            let inputs: Vec<Fr> = tables.flat_map(LevelTable::inputs).collect();
+            let inputs: Vec<Fr> = tables.flat_map(|table| table.inputs()).collect();
             self.inputs.sum(self.key.inputs.len() - inputs.len(), &inputs)
         };
         self.constant_shares.get(dh_levels).map_or_else(compute, |share| *share.get_or_init(compute))
@@ -339,4 +346,63 @@ fn for_each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
 #[cfg(not(feature = "parallel"))]
 fn for_each<T>(items: &mut [T], work: impl Fn(&mut T)) {
     items.iter_mut().for_each(work);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ark_ff::AdditiveGroup;
+    use curve::{Point, TreeSecret};
+    use protocol::FrameDigest;
+
+    use super::*;
+
+    /// A statement of no tree levels, which needs no proof to be looked at.
+    fn expanded() -> Expanded {
+        let secret = TreeSecret::from_bytes(&[0; 32]).unwrap();
+        let sign = secret.dh(&Point::sign_base()).derive().public();
+        Statement::new(FrameDigest::new([9; 32]), vec![secret.public(), sign], Vec::new())
+            .unwrap()
+            .expand(Vec::new())
+    }
+
+    #[test]
+    fn a_surplus_or_missing_input_is_refused() {
+        let proof = Proof::from_bytes(include_bytes!("../tests/vectors/branch-t8.proof")).unwrap();
+        let key = &VerifyingKeys::development().keys[&Tier::T8];
+        let verify = |statement: &Expanded| key.verify(statement, 0, &proof);
+        let mut more_keys = expanded();
+        more_keys.keys.push((Fr::ZERO, Fr::ZERO));
+        assert_eq!(verify(&more_keys), Err(ProofError::Mismatch));
+        let mut fewer_keys = expanded();
+        fewer_keys.keys.pop();
+        assert_eq!(verify(&fewer_keys), Err(ProofError::Mismatch));
+        let mut more_tables = expanded();
+        more_tables.tables.push(Arc::clone(LevelTable::padding()));
+        assert_eq!(verify(&more_tables), Err(ProofError::Mismatch));
+        let mut fewer_tables = expanded();
+        fewer_tables.tables.pop();
+        assert_eq!(verify(&fewer_tables), Err(ProofError::Mismatch));
+    }
+
+    #[test]
+    fn the_split_input_sum_is_the_whole_one() {
+        for key in VerifyingKeys::development().keys.values() {
+            let statement = {
+                let secret = TreeSecret::from_bytes(&[1; 32]).unwrap();
+                let siblings = vec![secret.public(); key.key.tier.dh_levels() - 2];
+                let keys = vec![secret.public(); siblings.len() + 2];
+                Statement::new(FrameDigest::new([9; 32]), keys, siblings).unwrap()
+            };
+            let levels = statement.dh_levels();
+            let mut inputs = statement.expand(LevelTable::batch(statement.siblings())).inputs();
+            inputs.insert(0, Fr::ONE);
+            let whole =
+                key.key.inputs.iter().zip(&inputs).map(|(point, input)| *point * input).sum::<G1Projective>();
+            assert_eq!(key.inputs.sum(0, &inputs), whole);
+            let prefix = inputs.len() - 8 * (key.key.tier.levels() - levels);
+            assert_eq!(key.inputs.sum(0, &inputs[..prefix]) + key.constant_share(levels), whole);
+        }
+    }
 }

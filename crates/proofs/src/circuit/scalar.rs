@@ -16,7 +16,7 @@ use super::{
     builder::{Builder, Linear},
     montgomery::{self, PointVar, StepHint},
 };
-use crate::statement::{Coordinates, LevelTable};
+use crate::{statement::Coordinates, table::LevelTable};
 
 /// The three bits of a step.
 struct Step<'a> {

@@ -10,7 +10,7 @@ use super::{
     bits::{self, FIELD_BITS},
     *,
 };
-use crate::statement::{LevelTable, Statement};
+use crate::{statement::Statement, table::LevelTable};
 
 fn rng(seed: u8) -> ChaCha20Rng {
     ChaCha20Rng::from_seed([seed; 32])
@@ -35,7 +35,7 @@ fn bare(secret: &TreeSecret, siblings: &[Point]) -> Expanded {
     Expanded {
         digest: Fr::from(7u64),
         keys: curve::digits::to_montgomery(&keys),
-        tables: siblings.iter().map(|sibling| LevelTable::of(*sibling)).collect(),
+        tables: LevelTable::batch(siblings),
     }
 }
 
@@ -260,7 +260,8 @@ fn padding_keys_are_what_the_circuit_derives() {
         current = current.dh(&sibling).derive();
         keys.push(current.public());
     }
-    let expanded = Statement::new(FrameDigest::new([1; 32]), keys, vec![sibling]).unwrap().expand();
+    let statement = Statement::new(FrameDigest::new([1; 32]), keys, vec![sibling]).unwrap();
+    let expanded = statement.expand(LevelTable::batch(&[sibling]));
     assert_eq!((expanded.keys.len(), expanded.tables.len()), (9, 8));
     assert_eq!(synthesize(&mut Builder::for_witness(0), &expanded, &secret), Ok(()));
 }

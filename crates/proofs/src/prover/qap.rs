@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     circuit::{Builder, Matrices, SparseMatrix, synthesize},
     statement::Statement,
+    table::LevelTable,
     tier::Tier,
 };
 
@@ -26,7 +27,8 @@ impl Shape {
     pub(super) fn of(tier: Tier) -> Option<Self> {
         let secret = curve::TreeSecret::from_bytes(&[0; 32]).ok()?;
         let mut builder = Builder::recording();
-        synthesize(&mut builder, &sample_statement(tier, &secret)?.expand(), &secret).ok()?;
+        let statement = sample_statement(tier, &secret)?;
+        synthesize(&mut builder, &statement.expand(LevelTable::batch(statement.siblings())), &secret).ok()?;
         let (matrices, _) = builder.into_matrices();
         let domain = Radix2EvaluationDomain::new(matrices.constraints() + matrices.inputs)?;
         let mut a_columns: Vec<u32> = (0..u32::try_from(matrices.inputs).ok()?).collect();

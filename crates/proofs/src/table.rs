@@ -1,0 +1,164 @@
+//! The tables of siblings that the circuit walks over, and a memory of recent ones.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use ark_bn254::Fr;
+use curve::{
+    Point,
+    digits::{self, DigitTable},
+};
+
+use crate::statement::Coordinates;
+
+/// A sibling's four table points S ± 2^83·S ± 2^166·S, in Edwards and in Montgomery form.
+pub(crate) struct LevelTable {
+    #[cfg_attr(not(feature = "prover"), allow(dead_code, reason = "the verifier needs coordinates only"))]
+    pub(crate) table: DigitTable,
+    pub(crate) coordinates: [Coordinates; 4],
+}
+
+impl LevelTable {
+    /// The tables of some siblings, with one inversion for all.
+    pub(crate) fn batch<'a>(siblings: impl IntoIterator<Item = &'a Point>) -> Vec<Arc<Self>> {
+        let tables: Vec<_> =
+            siblings.into_iter().map(|sibling| DigitTable::new(sibling.as_affine())).collect();
+        let points: Vec<_> = tables.iter().flat_map(|table| *table.points()).collect();
+        let coordinates = digits::to_montgomery(&points);
+        let (quads, _) = coordinates.as_chunks::<4>();
+        tables
+            .into_iter()
+            .zip(quads)
+            .map(|(table, quad)| Arc::new(Self { table, coordinates: *quad }))
+            .collect()
+    }
+
+    fn of(sibling: &Point) -> Arc<Self> {
+        let table = DigitTable::new(sibling.as_affine());
+        let mut coordinates = [Coordinates::default(); 4];
+        for (slot, value) in coordinates.iter_mut().zip(digits::to_montgomery(table.points())) {
+            *slot = value;
+        }
+        Arc::new(Self { table, coordinates })
+    }
+
+    /// The table of H.
+    pub(crate) fn sign() -> &'static Arc<Self> {
+        static SIGN: OnceLock<Arc<LevelTable>> = OnceLock::new();
+        SIGN.get_or_init(|| Self::of(&Point::sign_base()))
+    }
+
+    /// The table of G.
+    pub(crate) fn padding() -> &'static Arc<Self> {
+        static PADDING: OnceLock<Arc<LevelTable>> = OnceLock::new();
+        PADDING.get_or_init(|| Self::of(&Point::generator()))
+    }
+
+    /// The eight inputs of this table, in order.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = Fr> + '_ {
+        self.coordinates.iter().flat_map(|(u, v)| [*u, *v])
+    }
+}
+
+/// Tables of siblings seen lately, since most of a tree's nodes are siblings again and again.
+///
+/// Two generations: a full young one becomes the old one, and what is still used is copied back. At most
+/// 2 · [`TableCache::GENERATION`] tables of about 0.8 kB.
+#[derive(Default)]
+pub(crate) struct TableCache {
+    generations: Mutex<Generations>,
+}
+
+#[derive(Default)]
+struct Generations {
+    young: BTreeMap<Point, Arc<LevelTable>>,
+    old: BTreeMap<Point, Arc<LevelTable>>,
+}
+
+impl Generations {
+    fn get(&mut self, sibling: &Point) -> Option<Arc<LevelTable>> {
+        if let Some(table) = self.young.get(sibling) {
+            return Some(Arc::clone(table));
+        }
+        let table = self.old.remove(sibling)?;
+        self.insert(*sibling, Arc::clone(&table));
+        Some(table)
+    }
+
+    fn insert(&mut self, sibling: Point, table: Arc<LevelTable>) {
+        if self.young.len() >= TableCache::GENERATION {
+            self.old = core::mem::take(&mut self.young);
+        }
+        self.young.insert(sibling, table);
+    }
+}
+
+impl TableCache {
+    pub(crate) const GENERATION: usize = 1024;
+
+    /// The tables of some siblings, in order; computes those not at hand.
+    pub(crate) fn tables(&self, siblings: &[Point]) -> Vec<Arc<LevelTable>> {
+        let known: Vec<_> = {
+            let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+            siblings.iter().map(|sibling| generations.get(sibling)).collect()
+        };
+        // The lock is not held while points are multiplied.
+        let missing: Vec<_> = siblings
+            .iter()
+            .zip(&known)
+            .filter(|(_, table)| table.is_none())
+            .map(|(sibling, _)| sibling)
+            .collect();
+        let computed = LevelTable::batch(missing.iter().copied());
+        if !missing.is_empty() {
+            let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+            for (sibling, table) in missing.into_iter().zip(&computed) {
+                generations.insert(*sibling, Arc::clone(table));
+            }
+        }
+        let mut computed = computed.into_iter();
+        known.into_iter().filter_map(|table| table.or_else(|| computed.next())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chacha20::ChaCha20Rng;
+    use curve::TreeSecret;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn cached_tables_are_those_of_their_siblings_and_memory_is_bounded() {
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let siblings: Vec<Point> = (0..40).map(|_| TreeSecret::generate(&mut rng).public()).collect();
+        let cache = TableCache::default();
+        // Overlapping windows, with a repetition inside, so that hits and misses mix.
+        for window in siblings.windows(7).step_by(3) {
+            let asked: Vec<Point> = window.iter().chain(window.first()).copied().collect();
+            let tables = cache.tables(&asked);
+            assert_eq!(tables.len(), asked.len());
+            for (sibling, table) in asked.iter().zip(tables) {
+                assert_eq!(table.coordinates, LevelTable::of(sibling).coordinates);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_generation_gives_way_but_used_tables_stay() {
+        let mut generations = Generations::default();
+        let mut rng = ChaCha20Rng::from_seed([2; 32]);
+        let table = LevelTable::padding();
+        let first = TreeSecret::generate(&mut rng).public();
+        generations.insert(first, Arc::clone(table));
+        for _ in 0..3 * TableCache::GENERATION {
+            generations.insert(TreeSecret::generate(&mut rng).public(), Arc::clone(table));
+            assert!(generations.get(&first).is_some());
+            assert!(generations.young.len() <= TableCache::GENERATION);
+            assert!(generations.old.len() <= TableCache::GENERATION);
+        }
+    }
+}
