@@ -22,15 +22,14 @@ const MAX_DETAIL: usize = 1024;
 /// The same document is the body of an error answer and the data of an event stream's `problem` event. One with a
 /// status of 500 or more says nothing beyond its code: what went wrong inside is for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Problem(Box<Content>);
+
+/// On the heap, so that results with a problem in them stay small.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
     code: ErrorCode,
     detail: Option<Cow<'static, str>>,
     instance: Option<String>,
-    members: Members,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Members {
     epoch: Option<Epoch>,
     seq: Option<Seq>,
     horizon: Option<Seq>,
@@ -41,13 +40,21 @@ struct Members {
 impl Problem {
     /// A problem that says its code and, where the code asks for patience, to wait a second.
     #[must_use]
-    pub const fn new(code: ErrorCode) -> Self {
+    pub fn new(code: ErrorCode) -> Self {
         let retry_after = match code.status() {
             429 | 503 | 507 => Some(1),
             _ => None,
         };
-        let members = Members { epoch: None, seq: None, horizon: None, node_time: None, retry_after };
-        Self { code, detail: None, instance: None, members }
+        Self(Box::new(Content {
+            code,
+            detail: None,
+            instance: None,
+            epoch: None,
+            seq: None,
+            horizon: None,
+            node_time: None,
+            retry_after,
+        }))
     }
 
     /// Adds what is particular to this occurrence. Ignored for a status of 500 or more.
@@ -55,8 +62,8 @@ impl Problem {
     /// The text goes to whoever asked, so it is either fixed or made of what they sent.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        if self.code.status() < 500 {
-            self.detail = Some(detail.into());
+        if self.0.code.status() < 500 {
+            self.0.detail = Some(detail.into());
         }
         self
     }
@@ -64,91 +71,91 @@ impl Problem {
     /// Adds the id of the request, under which the log knows it.
     #[must_use]
     pub fn with_instance(mut self, instance: impl Into<String>) -> Self {
-        self.instance = Some(instance.into());
+        self.0.instance = Some(instance.into());
         self
     }
 
     /// Adds the group's current epoch.
     #[must_use]
-    pub const fn with_epoch(mut self, epoch: Epoch) -> Self {
-        self.members.epoch = Some(epoch);
+    pub fn with_epoch(mut self, epoch: Epoch) -> Self {
+        self.0.epoch = Some(epoch);
         self
     }
 
     /// Adds the position of the newest frame, or of the frame the problem is about.
     #[must_use]
-    pub const fn with_seq(mut self, seq: Seq) -> Self {
-        self.members.seq = Some(seq);
+    pub fn with_seq(mut self, seq: Seq) -> Self {
+        self.0.seq = Some(seq);
         self
     }
 
     /// Adds the oldest position that is kept.
     #[must_use]
-    pub const fn with_horizon(mut self, horizon: Seq) -> Self {
-        self.members.horizon = Some(horizon);
+    pub fn with_horizon(mut self, horizon: Seq) -> Self {
+        self.0.horizon = Some(horizon);
         self
     }
 
     /// Adds the node's clock.
     #[must_use]
-    pub const fn with_node_time(mut self, now: UnixSeconds) -> Self {
-        self.members.node_time = Some(now);
+    pub fn with_node_time(mut self, now: UnixSeconds) -> Self {
+        self.0.node_time = Some(now);
         self
     }
 
     /// Adds how many seconds to wait; also sent as `Retry-After`.
     #[must_use]
-    pub const fn with_retry_after(mut self, seconds: u32) -> Self {
-        self.members.retry_after = Some(seconds);
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after = Some(seconds);
         self
     }
 
     /// The code.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        self.code
+    pub fn code(&self) -> ErrorCode {
+        self.0.code
     }
 
     /// What is particular to this occurrence.
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+        self.0.detail.as_deref()
     }
 
     /// The id of the request.
     #[must_use]
     pub fn instance(&self) -> Option<&str> {
-        self.instance.as_deref()
+        self.0.instance.as_deref()
     }
 
     /// The group's current epoch.
     #[must_use]
-    pub const fn epoch(&self) -> Option<Epoch> {
-        self.members.epoch
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.0.epoch
     }
 
     /// The position of the newest frame, or of the frame the problem is about.
     #[must_use]
-    pub const fn seq(&self) -> Option<Seq> {
-        self.members.seq
+    pub fn seq(&self) -> Option<Seq> {
+        self.0.seq
     }
 
     /// The oldest position that is kept.
     #[must_use]
-    pub const fn horizon(&self) -> Option<Seq> {
-        self.members.horizon
+    pub fn horizon(&self) -> Option<Seq> {
+        self.0.horizon
     }
 
     /// The node's clock.
     #[must_use]
-    pub const fn node_time(&self) -> Option<UnixSeconds> {
-        self.members.node_time
+    pub fn node_time(&self) -> Option<UnixSeconds> {
+        self.0.node_time
     }
 
     /// Seconds to wait before sending again.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<u32> {
-        self.members.retry_after
+    pub fn retry_after(&self) -> Option<u32> {
+        self.0.retry_after
     }
 
     /// The document.
@@ -168,18 +175,16 @@ impl Problem {
         let code =
             document.code.and_then(|code| code.parse().ok()).unwrap_or_else(|| ErrorCode::for_status(status));
         let detail = document.detail.filter(|detail| detail.len() <= MAX_DETAIL).map(Cow::Owned);
-        Self {
+        Self(Box::new(Content {
             code,
             detail,
             instance: document.instance.filter(|instance| instance.len() <= MAX_DETAIL),
-            members: Members {
-                epoch: document.epoch.map(Epoch::new),
-                seq: document.seq.map(Seq::new),
-                horizon: document.horizon.map(Seq::new),
-                node_time: document.node_time.map(UnixSeconds::new),
-                retry_after: document.retry_after,
-            },
-        }
+            epoch: document.epoch.map(Epoch::new),
+            seq: document.seq.map(Seq::new),
+            horizon: document.horizon.map(Seq::new),
+            node_time: document.node_time.map(UnixSeconds::new),
+            retry_after: document.retry_after,
+        }))
     }
 }
 
@@ -191,7 +196,7 @@ impl From<ErrorCode> for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.code.title(), self.code)
+        write!(f, "{} ({})", self.0.code.title(), self.0.code)
     }
 }
 
@@ -224,7 +229,7 @@ struct Document<'a> {
 
 impl<'a> From<&'a Problem> for Document<'a> {
     fn from(problem: &'a Problem) -> Self {
-        let code = problem.code;
+        let code = problem.code();
         Self {
             r#type: code.type_url(),
             title: code.title(),
