@@ -265,3 +265,39 @@ fn padding_keys_are_what_the_circuit_derives() {
     assert_eq!((expanded.keys.len(), expanded.tables.len()), (9, 8));
     assert_eq!(synthesize(&mut Builder::for_witness(0), &expanded, &secret), Ok(()));
 }
+
+/// The variables of a row whose change alone, in the first order, breaks it.
+fn sensitive(matrices: &Matrices, row: usize, values: &[Fr]) -> Vec<usize> {
+    let (a, b) = (matrices.a.row_times(row, values), matrices.b.row_times(row, values));
+    let mut gradient = std::collections::BTreeMap::<usize, Fr>::new();
+    for (matrix, factor) in [(&matrices.a, b), (&matrices.b, a), (&matrices.c, -Fr::ONE)] {
+        for (column, coefficient) in matrix.row(row) {
+            *gradient.entry(column).or_default() += factor * coefficient;
+        }
+    }
+    gradient.into_iter().filter(|(_, slope)| *slope != Fr::ZERO).map(|(column, _)| column).collect()
+}
+
+#[test]
+fn the_witness_has_no_degree_of_freedom() {
+    let secret = TreeSecret::generate(&mut rng(9));
+    let (matrices, values) = record(&bare(&secret, &[point(23u64.into())]), &secret);
+    // With the inputs given, rows with one open variable fix it, until nothing is open.
+    let mut open: Vec<bool> = (0..matrices.variables).map(|variable| variable >= matrices.inputs).collect();
+    let rows: Vec<Vec<usize>> =
+        (0..matrices.constraints()).map(|row| sensitive(&matrices, row, &values)).collect();
+    loop {
+        let mut progress = false;
+        for row in &rows {
+            let mut left = row.iter().filter(|variable| open[**variable]);
+            if let (Some(variable), None) = (left.next(), left.next()) {
+                open[*variable] = false;
+                progress = true;
+            }
+        }
+        if !progress {
+            break;
+        }
+    }
+    assert_eq!(open.iter().filter(|open| **open).count(), 0, "variables nothing determines");
+}
