@@ -317,9 +317,7 @@ impl Client {
         let node = self.inner.node(server.as_str())?;
         let mailbox = MailboxId::new(*identity.contact.mailbox().as_bytes());
         let write_key = MailboxWriteKey::new(*identity.mailbox_write);
-        // Putting nothing tells what is there.
-        let none = PutKeyPackages { write_key: write_key.clone(), packages: Vec::new() };
-        let status = node.put_key_packages(&mailbox, &none).await?;
+        let status = node.mailbox_status(&mailbox).await?;
         let missing = PACKAGE_STOCK.saturating_sub(status.remaining);
         let expires = self.inner.clock.now().saturating_add(PACKAGE_TTL);
         let mut privates = Vec::new();
@@ -407,7 +405,7 @@ impl Client {
         let sig = Answer::Leaf { key: package.sig().clone(), slot: invite.slot, leaf_id: invite.leaf_id };
         let token = request_token(inner, &node, &invite.group, invite.epoch, &sig).await?.token;
         let state = node.state(&invite.group, Some(invite.epoch), &token).await?;
-        let title = format!("group {}", short(&invite.group));
+        let title = title(invite.name.as_ref(), &invite.group);
         let session = Session::from_invite(&opened, &package, state.state.as_bytes(), title)?;
         let group = session.group();
         let live = Live::begin(inner, session, lock, Vec::new(), Vec::new()).await?;
@@ -454,10 +452,7 @@ impl Client {
                 let key = Answer::Ticket(link.ticket().clone());
                 let token = request_token(inner, &node, &anchor.group, anchor.epoch, &key).await?.token;
                 let state = node.state(&anchor.group, Some(anchor.epoch), &token).await?;
-                let title = anchor.name.as_ref().map_or_else(
-                    || format!("group {}", short(&anchor.group)),
-                    |name| name.as_str().to_owned(),
-                );
+                let title = title(anchor.name.as_ref(), &anchor.group);
                 Joining::new(anchor, link.ticket().clone(), state.state.as_bytes(), title, server.to_owned())?
             }
         };
@@ -643,6 +638,8 @@ impl core::fmt::Debug for Client {
     }
 }
 
-fn short(group: &GroupId) -> String {
-    group.to_string().chars().take(8).collect()
+/// What the inviter calls the group, or something to tell it by.
+fn title(name: Option<&DisplayName>, group: &GroupId) -> String {
+    let short = || format!("group {}", group.to_string().chars().take(8).collect::<String>());
+    name.map_or_else(short, |name| name.as_str().to_owned())
 }

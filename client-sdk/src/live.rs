@@ -316,8 +316,8 @@ impl Live {
         if let Some(root) = root {
             match self.token_by(&node, epoch, &Prover::Root(root)).await {
                 Ok(token) => return Ok(token),
-                // The group has moved on: the own leaf still opens the way.
-                Err(error) if is_unauthorised(&error) => {}
+                // The group has moved on, or a removal is pending: the own leaf still opens the way.
+                Err(error) if error.code().is_some_and(|code| !code.is_retryable()) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -512,7 +512,10 @@ pub(crate) async fn post(
                 Some(code) if code.retry() == protocol::refusal::Retry::Rebuild => {
                     return Ok(Posted::Rebuild(code));
                 }
-                Some(code) if !code.is_retryable() => return Ok(Posted::Refused(code)),
+                // A refusal that may have had an effect is no refusal: the same bytes again, until it is clear.
+                Some(code) if !code.is_retryable() && code.has_no_side_effects() => {
+                    return Ok(Posted::Refused(code));
+                }
                 _ if error.is_unreachable() && attempt + 1 == RESENDS => return Err(error.into()),
                 _ => {}
             },

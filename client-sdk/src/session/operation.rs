@@ -5,6 +5,7 @@ use e2ee::{
     content::Content,
     invite::{Invite, MAX_INLINE_ROSTER},
     key_package::KeyPackage,
+    name::DisplayName,
     node_url::NodeUrl,
     payload::{Carrier, LogPosition, PayloadContext, SignedPayload},
     roster::{Roster, RosterEntry},
@@ -286,6 +287,7 @@ impl Session {
                 roster: inline.clone(),
                 authenticator: self.schedule.authenticator.clone(),
                 server: server.clone(),
+                name: DisplayName::new(&self.title).ok(),
             }
             .seal(&package, env.identity, &mut *env.rng);
             if let Ok(sealed) = sealed {

@@ -24,6 +24,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::{
     Malformed, hybrid,
     key_package::{KeyPackage, KeyPackagePrivate, PackageId},
+    name::DisplayName,
     node_url::NodeUrl,
     padding,
     roster::{Roster, RosterHash},
@@ -103,6 +104,8 @@ pub struct Invite {
     pub authenticator: Authenticator,
     /// The node that keeps the group.
     pub server: NodeUrl,
+    /// What the inviter calls the group, to show before joining.
+    pub name: Option<DisplayName>,
 }
 
 /// An invite together with who made it.
@@ -180,6 +183,7 @@ impl Invite {
             authenticator: self.authenticator.to_bytes().to_vec(),
             server: self.server.as_str().to_owned(),
             inviter: inviter.as_bytes().to_vec(),
+            name: self.name.as_ref().map(|name| name.as_str().to_owned()),
         }))
     }
 
@@ -212,6 +216,7 @@ impl Invite {
             roster,
             authenticator: Authenticator::from_bytes(&*wire::secret_array(&wire.authenticator)?),
             server: url(&wire.server)?,
+            name: wire.name.as_deref().map(|n| DisplayName::new(n).map_err(|_| Malformed)).transpose()?,
         };
         Ok((invite, VerifyingKey::from_slice(&wire.inviter)?))
     }
@@ -365,6 +370,8 @@ struct BodyWire {
     server: String,
     #[prost(bytes = "vec", tag = "17")]
     inviter: Vec<u8>,
+    #[prost(string, optional, tag = "18")]
+    name: Option<String>,
 }
 
 impl fmt::Debug for InviteWire {

@@ -45,6 +45,7 @@ fn invite(suite: Suite) -> Invite {
         roster_hash: roster.hash(),
         roster: Some(roster),
         server: node(),
+        name: None,
     }
 }
 

@@ -144,6 +144,7 @@ fn people() {
         roster_hash: Roster::new(vec![entry()]).unwrap().hash(),
         roster: Some(Roster::new(vec![entry()]).unwrap()),
         server: node(),
+        name: None,
     };
     hidden(&format!("{invite:?}"));
     let sealed = invite.seal(own.package(), &inviter(), &mut rng(9)).unwrap();
