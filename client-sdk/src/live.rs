@@ -241,6 +241,13 @@ impl Live {
     /// Records a removal that was shown.
     async fn end_by_removal(mut self) -> Result<Self, Error> {
         let Some(served) = self.removal.take() else { return Ok(self) };
+        if served.seq == self.session.next_seq() {
+            let (live, error) = self.take(vec![served]).await?;
+            return match error {
+                Some(error) => Err(error.into()),
+                None => Ok(live),
+            };
+        }
         let entries = self.session.removed_unseen(&served);
         self.save(entries, Vec::new(), Vec::new()).await
     }
@@ -291,8 +298,9 @@ impl Live {
             code: "bad_answer",
             detail: format!("the node served a frame that cannot be read ({})", refusal.code()),
         })?;
+        let follows = served.seq == self.session.next_seq();
         let shown = served.frame().is_some_and(|frame| self.session.is_removed_by(frame));
-        if !shown {
+        if !follows && !shown {
             return Err(Error::NotPossible {
                 code: "removal_not_shown",
                 detail: "the node says that you were removed but shows no valid removal".to_owned(),

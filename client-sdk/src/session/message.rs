@@ -96,9 +96,6 @@ impl Session {
         let Some(leaf_id) = keys.active.get(&slot).copied() else {
             return Ok(Err(Unread::For("not_active")));
         };
-        let Some(identity) = self.members.shown(leaf_id) else {
-            return Ok(Err(Unread::Uncredentialed(leaf_id)));
-        };
         let context = PayloadContext {
             suite,
             group,
@@ -111,6 +108,18 @@ impl Session {
         };
         let Ok(payload) = SignedPayload::from_bytes(&payload) else {
             return Ok(Err(Unread::For("malformed_payload")));
+        };
+        // A newcomer learns who its sender is from the roster itself: each entry is checked against the tree on its
+        // own, so it need not be believed as a whole.
+        if self.members.shown(leaf_id).is_none()
+            && let Ok(Content::Roster(roster)) = payload.claimed_content()
+        {
+            for entry in roster.into_entries() {
+                self.members.admit(&self.fold, entry);
+            }
+        }
+        let Some(identity) = self.members.shown(leaf_id) else {
+            return Ok(Err(Unread::Uncredentialed(leaf_id)));
         };
         let Ok(verified) = payload.verify(&context, identity) else {
             return Ok(Err(Unread::For("bad_payload_signature")));

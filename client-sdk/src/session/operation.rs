@@ -106,6 +106,12 @@ impl Session {
     /// group. For members who are shown their removal but not the frames before it.
     pub(crate) fn is_removed_by(&self, frame: &Frame) -> bool {
         let (Place::Operation { base, .. }, head) = (frame.head().place, frame.head()) else { return false };
+        if let Body::Leave(slot) = &head.body {
+            let digest = frame.digest(&base);
+            let own = self.own.sig.verifying_key();
+            let signed = frame.auth.leaf.is_some_and(|s| own.verify(&Role::Leaf.message(&digest), &s).is_ok());
+            return head.group == self.group() && *slot == self.own.slot && signed;
+        }
         let (slots, owner_signs) = match &head.body {
             Body::MarkRemoved(marks) => (&marks.slots, true),
             Body::RemoveMembers(Heal { marks: Some(marks), .. }) => (&marks.slots, true),
