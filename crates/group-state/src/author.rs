@@ -14,7 +14,7 @@ use protocol::{
     },
     digest,
     head::Place,
-    limits::MAX_CHANGES,
+    limits::{MAX_CHANGES, MAX_MARKS},
 };
 use ratchet_tree::{Capacity, NewLeaf, Target, Tree};
 
@@ -139,6 +139,9 @@ pub struct Author<'a> {
 impl<'a> Author<'a> {
     /// Starts an operation. `max_capacity`: slots under the largest circuit.
     ///
+    /// What an operation is refused for here is what the tree or the frame's form would refuse; whether the sender is
+    /// entitled to it, expiries and tickets are left to [`GroupState::apply`], to which the signed frame goes first.
+    ///
     /// The time is moved up to that of the state, should the own clock be behind it.
     ///
     /// # Errors
@@ -204,6 +207,9 @@ impl<'a> Author<'a> {
     /// # Errors
     /// [`Refusal`] as the fold would refuse it.
     pub fn add_members(mut self, doer: Slot, invitees: Vec<Invitee>) -> Result<Authored, Refusal> {
+        if invitees.is_empty() || invitees.len() > MAX_CHANGES {
+            return Err(Refusal::WrongStructure);
+        }
         let keyed_by = self.leaf_id(doer)?;
         let mut added = Vec::with_capacity(invitees.len());
         for invitee in invitees {
@@ -267,7 +273,8 @@ impl<'a> Author<'a> {
     ///
     /// # Errors
     /// [`Refusal`] as the fold would refuse it.
-    pub fn mark_removed(mut self, marks: Marks) -> Result<Authored, Refusal> {
+    pub fn mark_removed(mut self, mut marks: Marks) -> Result<Authored, Refusal> {
+        in_order(&mut marks.slots)?;
         self.tree = self.tree.mark(&marks.slots)?.0;
         Ok(self.finish(Body::MarkRemoved(marks)))
     }
@@ -276,7 +283,8 @@ impl<'a> Author<'a> {
     ///
     /// # Errors
     /// [`Refusal`] as the fold would refuse it.
-    pub fn expire(mut self, doer: Slot, slots: Vec<Slot>) -> Result<Authored, Refusal> {
+    pub fn expire(mut self, doer: Slot, mut slots: Vec<Slot>) -> Result<Authored, Refusal> {
+        in_order(&mut slots)?;
         self.tree = self.tree.expire(&slots, self.at)?.0;
         Ok(self.finish(Body::Expire(DoerMarks { doer, slots })))
     }
@@ -285,12 +293,13 @@ impl<'a> Author<'a> {
     ///
     /// # Errors
     /// [`Refusal`] as the fold would refuse it.
-    pub fn mark_own(mut self, doer: Slot, slots: Vec<Slot>) -> Result<Authored, Refusal> {
+    pub fn mark_own(mut self, doer: Slot, mut slots: Vec<Slot>) -> Result<Authored, Refusal> {
+        in_order(&mut slots)?;
         self.tree = self.tree.mark_own(doer, &slots)?.0;
         Ok(self.finish(Body::MarkOwn(DoerMarks { doer, slots })))
     }
 
-    /// Heals as many Dirty leaves as one frame may, after marking `marks` if given (then it is RemoveMembers).
+    /// Heals as many Dirty leaves as one frame may, after marking `marks` if given (then it is `RemoveMembers`).
     /// `fresh` draws the secrets of the leaves healed.
     ///
     /// # Errors
@@ -298,12 +307,16 @@ impl<'a> Author<'a> {
     pub fn heal(
         mut self,
         doer: Slot,
-        marks: Option<Marks>,
+        mut marks: Option<Marks>,
         own: Own,
         mut fresh: impl FnMut() -> TreeSecret,
     ) -> Result<Authored, Refusal> {
-        if let Some(marks) = &marks {
+        if let Some(marks) = &mut marks {
+            in_order(&mut marks.slots)?;
             self.tree = self.tree.mark(&marks.slots)?.0;
+        }
+        if self.tree.is_clean() {
+            return Err(Refusal::NothingToHeal);
         }
         let own = match own {
             Own::Keep => OwnChange::None,
@@ -329,10 +342,15 @@ impl<'a> Author<'a> {
     }
 
     /// An operation that leaves the tree alone: tickets, policy, admins, owner, closing.
-    #[must_use]
     pub fn plain(self, body: Body) -> Authored {
         self.finish(body)
     }
+}
+
+/// Slots in the order a frame names them in.
+fn in_order(slots: &mut [Slot]) -> Result<(), Refusal> {
+    slots.sort_unstable();
+    if slots.len() > MAX_MARKS { Err(Refusal::WrongStructure) } else { Ok(()) }
 }
 
 impl Authored {

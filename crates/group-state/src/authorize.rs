@@ -33,7 +33,7 @@ impl Demand {
     }
 }
 
-/// What a body demands. `issuer_revokes`: whether a RevokeTicket is by the ticket's own issuer.
+/// What a body demands. `issuer_revokes`: whether a `RevokeTicket` is by the ticket's own issuer.
 fn demand(body: &Body, issuer_revokes: bool) -> Demand {
     let none = Demand::default();
     match body {
@@ -108,14 +108,11 @@ impl GroupState {
             Place::Operation { base, .. } => {
                 let digest = frame.digest(&base);
                 let leaf = body.doer().and_then(|slot| self.live_leaf(slot)).map(|l| l.sig);
-                let ticket = match body {
-                    Body::Join(b) => self.ticket(&b.ticket).map(|t| t.key),
-                    _ => None,
-                };
+                let ticket = if let Body::Join(b) = body { self.ticket(&b.ticket) } else { None };
                 [
                     (leaf, frame.auth.leaf, Role::Leaf),
                     (Some(self.owner), frame.auth.owner, Role::Owner),
-                    (ticket, frame.auth.ticket, Role::Ticket),
+                    (ticket.map(|t| t.key), frame.auth.ticket, Role::Ticket),
                 ]
                 .into_iter()
                 .any(|(key, signature, role)| match (key, signature) {
@@ -135,18 +132,13 @@ impl GroupState {
 
     /// Exactly the demanded fields are present. No cryptography yet.
     pub(crate) fn check_auth_fields(&self, frame: &Frame) -> Result<(), Refusal> {
-        if frame.auth.admin_proof.is_some() {
-            return Err(Refusal::NotSupported);
-        }
-        let body = &frame.head().body;
-        let issuer_revokes = match body {
-            Body::RevokeTicket(b) => {
-                let doer = self.live_leaf(b.doer).map(|l| l.leaf_id);
-                self.ticket(&b.ticket).is_some_and(|t| Some(t.issuer) == doer)
-            }
-            _ => false,
+        let issuer_revokes = if let Body::RevokeTicket(b) = &frame.head().body {
+            let doer = self.live_leaf(b.doer).map(|l| l.leaf_id);
+            self.ticket(&b.ticket).is_some_and(|t| Some(t.issuer) == doer)
+        } else {
+            false
         };
-        if demand(body, issuer_revokes).met_by(&frame.auth) { Ok(()) } else { Err(Refusal::WrongStructure) }
+        check_fields(frame, issuer_revokes)
     }
 
     /// The doer, where a frame names one, may act: Active, or an invitee whose first act this is.
@@ -156,11 +148,10 @@ impl GroupState {
             return Ok(());
         }
         let leaf = self.live_leaf(slot).ok_or(Refusal::NotActive)?;
-        let invitee_may = match body {
-            Body::UpdateKey(_) | Body::Leave(_) => true,
-            Body::Heal(b) => matches!(b.own, OwnChange::Update(_)),
-            _ => false,
-        };
+        let invitee_may = matches!(
+            body,
+            Body::UpdateKey(_) | Body::Leave(_) | Body::Heal(Heal { own: OwnChange::Update(_), .. })
+        );
         match leaf.status {
             Status::Active => Ok(()),
             Status::Invited { .. } if invitee_may => Ok(()),
@@ -172,14 +163,8 @@ impl GroupState {
     pub(crate) fn check_signatures(&self, frame: &Frame, digest: &FrameDigest) -> Result<(), Refusal> {
         let body = &frame.head().body;
         let leaf = body.doer().and_then(|slot| self.live_leaf(slot)).map(|l| l.sig);
-        let new_owner = match body {
-            Body::TransferOwner(key) => Some(*key),
-            _ => None,
-        };
-        let ticket = match body {
-            Body::Join(b) => Some(b.ticket),
-            _ => None,
-        };
+        let new_owner = if let Body::TransferOwner(key) = body { Some(*key) } else { None };
+        let ticket = if let Body::Join(b) = body { Some(b.ticket) } else { None };
         let auth = &frame.auth;
         check(leaf, auth.leaf, Role::Leaf, digest)?;
         check(new_leaf_key(body), auth.new_leaf, Role::NewLeaf, digest)?;
@@ -189,12 +174,19 @@ impl GroupState {
     }
 }
 
+/// Exactly the demanded fields; an admin proof is for a circuit to come.
+fn check_fields(frame: &Frame, issuer_revokes: bool) -> Result<(), Refusal> {
+    if frame.auth.admin_proof.is_some() {
+        return Err(Refusal::NotSupported);
+    }
+    let demand = demand(&frame.head().body, issuer_revokes);
+    if demand.met_by(&frame.auth) { Ok(()) } else { Err(Refusal::WrongStructure) }
+}
+
 /// The two signatures of an Init, by the keys it names itself.
 pub(crate) fn check_init(frame: &Frame, digest: &FrameDigest) -> Result<(), Refusal> {
     let Body::Init(init) = &frame.head().body else { return Err(Refusal::WrongStructure) };
-    if frame.auth.admin_proof.is_some() || !demand(&frame.head().body, false).met_by(&frame.auth) {
-        return Err(Refusal::WrongStructure);
-    }
+    check_fields(frame, false)?;
     check(Some(init.sig), frame.auth.leaf, Role::Leaf, digest)?;
     check(Some(init.owner), frame.auth.owner, Role::Owner, digest)
 }

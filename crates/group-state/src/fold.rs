@@ -120,6 +120,10 @@ impl GroupState {
         at: UnixSeconds,
         keys: &VerifyingKeys,
     ) -> Result<Proposed, Refusal> {
+        // Under other keys capacity and proofs would mean something else, so that verifiers could differ.
+        if self.policy.params != keys.params_hash() {
+            return Err(Refusal::UnknownParams);
+        }
         let body = &frame.head().body;
         if !self.is_clean() && !allowed_while_dirty(body.kind()) {
             return Err(Refusal::HealFirst);
@@ -185,8 +189,5 @@ const fn seals_nothing(kind: Kind) -> bool {
 
 /// Whether a frame that leaves a leaf Dirty may still seal something: only when the doer's own leaf is fresh.
 pub(crate) fn changes_own_leaf(body: &Body) -> bool {
-    match body {
-        Body::Heal(b) | Body::RemoveMembers(b) => !matches!(b.own, OwnChange::None),
-        _ => false,
-    }
+    if let Body::Heal(b) | Body::RemoveMembers(b) = body { b.own != OwnChange::None } else { false }
 }

@@ -18,6 +18,8 @@ mod operations;
 mod proposed;
 mod snapshot;
 mod state;
+#[cfg(feature = "testing")]
+mod testing;
 
 pub use effects::{Effects, Removed};
 pub use proposed::{Accepted, Proposed};

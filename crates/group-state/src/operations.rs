@@ -242,13 +242,12 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Marks named leaves. A member who goes takes all tickets along: it may know their secrets.
+    /// Marks named leaves. Who goes takes all tickets along: it may know their secrets, and so may an invitee, who
+    /// reads from the add on.
     fn mark(&mut self, slots: &[Slot]) -> Result<(), Refusal> {
         let marked = self.next.tree.mark(slots)?;
         self.take_marked(marked);
-        if self.effects.removed.iter().any(|r| r.was_active) {
-            self.next.tickets.clear();
-        }
+        self.next.tickets.clear();
         Ok(())
     }
 

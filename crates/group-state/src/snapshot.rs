@@ -15,6 +15,9 @@ use crate::{GroupState, MessageEpoch};
 
 /// Version of the byte form.
 const VERSION: u32 = 1;
+/// Epochs in the window of a state at most: the current one and those before it.
+const WINDOW: usize = 3;
+const _: () = assert!(WINDOW as u64 == MESSAGE_EPOCHS + 1);
 
 /// Bytes that are no state (a damaged store, or a peer's fault when served).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -171,8 +174,7 @@ impl GroupState {
 }
 
 fn read(wire: WireState) -> Option<GroupState> {
-    let most = MESSAGE_EPOCHS as usize + 1;
-    if wire.tickets.len() > MAX_TICKETS || wire.window.len() > most || wire.window.is_empty() {
+    if wire.tickets.len() > MAX_TICKETS || wire.window.len() > WINDOW {
         return None;
     }
     let tickets = wire
