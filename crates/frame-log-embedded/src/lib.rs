@@ -1,7 +1,7 @@
 //! A frame log in a folder of its own, for one process.
 //!
 //! Every write goes through one thread. It takes what has queued up, decides each request against what is already
-//! there, writes all of it as one entry of the [journal](journal), syncs once, and only then makes it visible and
+//! there, writes all of it as one entry of the [`journal`], syncs once, and only then makes it visible and
 //! answers. What the journal holds is applied to a log-structured tree ([`store`]), which keeps it in memory and
 //! moves it to sorted tables in the background; once a journal segment's content is in synced tables the segment is
 //! used again. Reads never meet the writer: they look at the tree as of one commit.

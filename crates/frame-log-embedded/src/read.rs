@@ -19,7 +19,7 @@ pub(crate) fn next(view: &View, group: &GroupId) -> Result<Seq, Damage> {
         None => Ok(Seq::ZERO),
         Some(last) => {
             let (_, seq) = keys::parse_record(&last?.0).ok_or(Damage::UNKNOWN)?;
-            seq.next().ok_or(Damage::of(*group, seq))
+            seq.next().ok_or_else(|| Damage::of(*group, seq))
         }
     }
 }
@@ -30,8 +30,10 @@ pub(crate) fn head(view: &View, group: &GroupId) -> Result<Option<Seq>, Damage> 
 
 pub(crate) fn page(view: &View, group: &GroupId, from: Seq, limit: Limit) -> Result<Page, Damage> {
     let next = next(view, group)?;
-    let horizon =
-        view.get(&keys::pruned(group))?.map_or(Ok(Horizons::default()), |h| Horizons::decode(&h))?.held();
+    let horizon = view
+        .get(&keys::pruned(group))?
+        .map_or_else(|| Ok(Horizons::default()), |h| Horizons::decode(&h))?
+        .held();
     let mut records = Vec::new();
     let mut bytes = 0;
     let mut at = from;
@@ -46,7 +48,7 @@ pub(crate) fn page(view: &View, group: &GroupId, from: Seq, limit: Limit) -> Res
                 break;
             }
             bytes += len;
-            at = at.next().ok_or(Damage::of(*group, at))?;
+            at = at.next().ok_or_else(|| Damage::of(*group, at))?;
             records.push(record);
         }
         // Positions are dense: something has to be there.
@@ -109,8 +111,8 @@ pub(crate) fn follow(view: &View, from: Cursor, limit: Limit) -> Result<Vec<Foll
             return Err(Damage::UNKNOWN);
         }
         let (group, seq) = values::decode_place(&place)?;
-        let value = view.get(&keys::record(&group, seq))?.ok_or(Damage::of(group, seq))?;
-        let record = values::decode_record(seq, &value).ok_or(Damage::of(group, seq))?;
+        let value = view.get(&keys::record(&group, seq))?.ok_or_else(|| Damage::of(group, seq))?;
+        let record = values::decode_record(seq, &value).ok_or_else(|| Damage::of(group, seq))?;
         let len = record.frame.as_ref().map_or(0, Bytes::len);
         if !limit.admits(page.len(), bytes, len) {
             break;

@@ -73,7 +73,7 @@ async fn writing_process() {
             expires: NOW.saturating_add(1_000),
         };
         let _ = log.put(&MAILBOX, package, NOW).await;
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             continue;
         }
         if let Some(claimed) = log.claim(&MAILBOX, NOW).await.unwrap() {
@@ -96,11 +96,11 @@ async fn every_acknowledged_record_survives() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut ledger = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ledger = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut left = 1 + numbers.below(600);
         let mut lines = 0;
         // After the kill, what is in the pipe was still acknowledged before it.
-        while let Some(line) = ledger.next() {
+        for line in ledger {
             let Ok(line) = line else { break };
             if let Some(ack) = line.strip_prefix("ack ") {
                 let (group, seq) = ack.split_once(' ').unwrap();

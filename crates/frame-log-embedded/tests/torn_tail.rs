@@ -56,7 +56,9 @@ async fn only_the_cut_entry_is_lost() {
                 // The blocks behind were never written.
                 1 => bytes[cut..].fill(0),
                 // One block was written and the one before was not.
-                _ => bytes[start..cut.min(end)].iter_mut().for_each(|b| *b = numbers.below(256) as u8),
+                _ => bytes[start..cut.min(end)]
+                    .iter_mut()
+                    .for_each(|b| *b = numbers.below(256).to_be_bytes()[7]),
             }
             fs::write(&segment, bytes).unwrap();
             let log = open(&image, one_segment());

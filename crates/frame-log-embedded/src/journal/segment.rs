@@ -154,7 +154,9 @@ mod tests {
         bytes
     }
 
-    fn scanned(bytes: &[u8], first: u64) -> Option<(Vec<(u64, Vec<u8>)>, Scan)> {
+    type Entries = Vec<(u64, Vec<u8>)>;
+
+    fn scanned(bytes: &[u8], first: u64) -> Option<(Entries, Scan)> {
         let mut seen = Vec::new();
         let scan = scan(bytes, SEED, first, |n, p| seen.push((n, p.to_vec())))?;
         Some((seen, scan))

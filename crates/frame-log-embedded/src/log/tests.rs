@@ -193,11 +193,14 @@ async fn below_the_floor_only_what_shrinks_is_accepted() {
     assert!(!log.is_low_on_space());
 }
 
+/// Where, and what.
+type Write = (u64, Vec<u8>);
+
 /// A disk whose writes stay in its cache until they are synced; the files hold what would survive a power cut.
 #[derive(Clone, Default)]
 struct Cache {
     /// By inode: a file has several handles over time.
-    unsynced: Arc<Mutex<HashMap<u64, Vec<(u64, Vec<u8>)>>>>,
+    unsynced: Arc<Mutex<HashMap<u64, Vec<Write>>>>,
     /// Answers syncs without doing them.
     lies: bool,
 }
@@ -266,9 +269,9 @@ async fn power_cut(lies: bool, survives: impl Fn(usize) -> bool) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_power_cut_takes_only_what_was_not_acknowledged() {
-    for survives in
-        [|_| false, |_| true, |block| block % 2 == 0, |block| block % 3 != 0] as [fn(usize) -> bool; 4]
-    {
+    let patterns: [fn(usize) -> bool; 4] =
+        [|_| false, |_| true, |block| block.is_multiple_of(2), |block| !block.is_multiple_of(3)];
+    for survives in patterns {
         let (acknowledged, there) = power_cut(false, survives).await;
         assert!((acknowledged..=acknowledged + 1).contains(&there), "{there} of {acknowledged}");
     }

@@ -26,7 +26,7 @@ impl Transaction<'_> {
         if expected != next {
             return Err(AppendError::Conflict { next });
         }
-        let after = next.next().ok_or(Damage::of(*group, next))?;
+        let after = next.next().ok_or_else(|| Damage::of(*group, next))?;
         self.put(id, values::encode_found(next, &record.th));
         let place = values::encode_place(group, next);
         self.push_record(group, next, after, values::encode_record(record), place);

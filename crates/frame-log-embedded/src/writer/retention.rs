@@ -37,7 +37,8 @@ impl Transaction<'_> {
     ) -> Result<PruneStep, WriteError> {
         let before = before.min(self.next(group)?).get();
         let key = keys::pruned(group);
-        let mut horizons = self.get(&key)?.map_or(Ok(Horizons::default()), |h| Horizons::decode(&h))?;
+        let mut horizons =
+            self.get(&key)?.map_or_else(|| Ok(Horizons::default()), |h| Horizons::decode(&h))?;
         let from = match keep {
             Keep::Operations => horizons.messages,
             Keep::Nothing => horizons.operations,
