@@ -27,11 +27,11 @@ use crate::{
     entry::Entry,
     error::Error,
     group::Group,
-    http::NodeClient,
+    http::{HttpError, NodeClient},
     identity::{Identity, IdentityInfo},
     live::{HomeChange, Live, Posted, Prover as Answer, blocking, check_receipt, post, request_token},
     prover::{Prover, ProverProgress},
-    session::{Env, FoundingDraft, Joining, JoiningStep, Session, SessionError},
+    session::{Env, FoundingDraft, Joining, JoiningStep, Session, SessionError, Standing},
     store::{GroupLock, Scope, Store, StoreError, StoreKey},
 };
 
@@ -280,7 +280,7 @@ impl Client {
         })?;
         let group = session.group();
         let lock = inner.store.lock_group(&group).await?;
-        let live = Live::begin(inner, session, lock, entries, Vec::new()).await?;
+        let live = Live::begin(inner, Box::new(session), lock, entries, Vec::new()).await?;
         match live.sync().await {
             Ok(_) => Ok(self.handle(group)),
             // Refused for good: there is no such group, so nothing of it stays.
@@ -406,8 +406,9 @@ impl Client {
         let token = request_token(inner, &node, &invite.group, invite.epoch, &sig).await?.token;
         let state = node.state(&invite.group, Some(invite.epoch), &token).await?;
         let title = title(invite.name.as_ref(), &invite.group);
-        let session = Session::from_invite(&opened, &package, state.state.as_bytes(), title)?;
+        let mut session = Box::new(Session::from_invite(&opened, &package, state.state.as_bytes(), title)?);
         let group = session.group();
+        session.next_position = self.handle(group).end().await?.0;
         let live = Live::begin(inner, session, lock, Vec::new(), Vec::new()).await?;
         drop(live.sync().await?);
         let handle = self.handle(group);
@@ -433,7 +434,9 @@ impl Client {
         let store = self.inner.store.clone();
         let known = blocking(move || store.read::<_, StoreError>(|tx| tx.groups())).await??;
         let live = if known.contains(&group) { Live::load(&self.inner, group).await? } else { None };
-        Ok(live.map(|_| self.handle(group)))
+        // Whoever was removed may be invited again; what was read before stays in the timeline.
+        let still = live.is_some_and(|l| !matches!(l.session.standing, Standing::Removed(_)));
+        Ok(still.then(|| self.handle(group)))
     }
 
     async fn join_by_ticket(&self, link: &TicketLink) -> Result<Group, Error> {
@@ -450,7 +453,8 @@ impl Client {
             Some(joining) => joining,
             None => {
                 let key = Answer::Ticket(link.ticket().clone());
-                let token = request_token(inner, &node, &anchor.group, anchor.epoch, &key).await?.token;
+                let answer = request_token(inner, &node, &anchor.group, anchor.epoch, &key).await;
+                let token = answer.map_err(link_refused)?.token;
                 let state = node.state(&anchor.group, Some(anchor.epoch), &token).await?;
                 let title = title(anchor.name.as_ref(), &anchor.group);
                 Joining::new(anchor, link.ticket().clone(), state.state.as_bytes(), title, server.to_owned())?
@@ -500,7 +504,7 @@ impl Client {
         &self,
         joining: &mut Joining,
         node: &NodeClient,
-    ) -> Result<Option<(Session, Entry)>, Error> {
+    ) -> Result<Option<(Box<Session>, Entry)>, Error> {
         let inner = &self.inner;
         let group = joining.group();
         // Once the Join is in, the ticket may be used up, but the new leaf opens the way.
@@ -521,7 +525,7 @@ impl Client {
             }
         }
         let Some(token) = token else {
-            return Err(last.map_or(Error::System, Error::from));
+            return Err(last.map_or(Error::System, link_refused));
         };
         loop {
             // The ticket opens heads only; the heads are all that folding takes.
@@ -537,7 +541,7 @@ impl Client {
                 })?;
                 match inner.with_env(|env| joining.process(&served, env))? {
                     JoiningStep::Outside => {}
-                    JoiningStep::Inside(session, entry) => return Ok(Some((*session, entry))),
+                    JoiningStep::Inside(session, entry) => return Ok(Some((session, entry))),
                 }
             }
             if joining.fold.seq() >= page.head {
@@ -546,8 +550,17 @@ impl Client {
         }
     }
 
-    async fn joined(&self, session: Session, entry: Entry, lock: GroupLock) -> Result<Group, Error> {
+    async fn joined(
+        &self,
+        mut session: Box<Session>,
+        mut entry: Entry,
+        lock: GroupLock,
+    ) -> Result<Group, Error> {
         let group = session.group();
+        // Not the first time in this group: the timeline goes on.
+        let earlier = self.handle(group).end().await?.0;
+        session.next_position += earlier;
+        entry.position.0 += earlier;
         self.inner.forget_token(&group);
         let forget = vec![HomeChange::DeleteGroupPart(group, JOINING)];
         let live = Live::begin(&self.inner, session, lock, vec![entry], forget).await?;
@@ -635,6 +648,17 @@ impl Client {
 impl core::fmt::Debug for Client {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Client(..)")
+    }
+}
+
+/// A node does not say why it knows no such ticket, so the possible reasons are named here.
+fn link_refused(error: HttpError) -> Error {
+    match error.code() {
+        Some(code) if matches!(code.status(), 401 | 403 | 404) => Error::NotPossible {
+            code: "link_not_valid",
+            detail: "the link is used up, expired or revoked, or its group is not at this server".to_owned(),
+        },
+        _ => error.into(),
     }
 }
 

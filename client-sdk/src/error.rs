@@ -104,7 +104,16 @@ impl Error {
             Self::Node { code } => code.is_retryable(),
             Self::Http(_) | Self::OutcomeUnknown | Self::Contention => true,
             Self::Store(error) => matches!(error, StoreError::Busy),
-            _ => false,
+            Self::NotPossible { .. }
+            | Self::Forked { .. }
+            | Self::NoIdentity
+            | Self::IdentityExists
+            | Self::NoSuchGroup(_)
+            | Self::Ambiguous(_)
+            | Self::NoSuchMember(_)
+            | Self::BadText { .. }
+            | Self::Prover(_)
+            | Self::System => false,
         }
     }
 
@@ -122,7 +131,14 @@ impl From<SessionError> for Error {
             SessionError::ProofSystemFailure(seq) => {
                 Self::Forked { seq: seq.get(), reason: "proof_system_failure".to_owned() }
             }
-            other => Self::NotPossible { code: other.code(), detail: other.to_string() },
+            SessionError::Gap { .. }
+            | SessionError::Refused(_)
+            | SessionError::NotAMember
+            | SessionError::NotJoined
+            | SessionError::KeysLost
+            | SessionError::OwnerOnly
+            | SessionError::NotPossible(_)
+            | SessionError::TooLong => Self::NotPossible { code: error.code(), detail: error.to_string() },
         }
     }
 }

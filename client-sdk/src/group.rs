@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use api::ErrorCode;
 use e2ee::{
     comparison::ComparisonDigits,
     contact::Contact,
@@ -11,7 +12,8 @@ use e2ee::{
     node_url::NodeUrl,
     ticket::{Anchor, TicketLink},
 };
-use protocol::{GroupId, SigningKey, Slot, VerifyingKey, body::Policy};
+use futures_util::future::BoxFuture;
+use protocol::{GroupId, LeafId, SigningKey, Slot, VerifyingKey, body::Policy};
 use ratchet_tree::Status;
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -186,7 +188,7 @@ impl Group {
         self.send(Content::Application { content_type, body }).await
     }
 
-    /// Seals, stores, sends, and returns the position of the last entry once the log shows the message.
+    /// Seals, stores, sends, and returns the message's sequence number once the log shows it.
     async fn send(&self, content: Content) -> Result<u64, Error> {
         let mut live = self.load().await?.sync().await?;
         live = live.heal_if_dirty().await?;
@@ -196,7 +198,9 @@ impl Group {
         live.seal(&content)?;
         live = live.checkpoint().await?;
         live = live.settle_outbox().await?;
-        Ok(live.session.fold.seq().get())
+        // Settled means accepted, unless the group ended for us in between.
+        let seq = live.sent.unwrap_or_else(|| live.session.fold.seq());
+        Ok(seq.get())
     }
 
     /// Gives the own leaf a fresh key; an invitee joins by it.
@@ -231,7 +235,7 @@ impl Group {
             seq: session.fold.seq(),
             log: session.fold.log(),
             owner: session.fold.owner(),
-            expires: expires.unwrap_or(session.fold.at()),
+            expires: expires.unwrap_or_else(|| session.fold.at()),
             name: DisplayName::new(&session.title).ok(),
         };
         let server = NodeUrl::new(&session.server).map_err(|_| Error::System)?;
@@ -282,8 +286,8 @@ impl Group {
     /// As [`Self::update_keys`]; [`Error::NoSuchMember`] or [`Error::Ambiguous`] for the name.
     pub async fn remove(&self, member: &str) -> Result<(), Error> {
         let live = self.load().await?.sync().await?;
-        let slots = find_member(&live.session, member)?;
-        live.submit(Intent::Remove(slots)).await?.heal_if_dirty().await.map(drop)
+        let leaves = find_member(&live.session, member)?;
+        live.submit(Intent::Remove(leaves)).await?.heal_if_dirty().await.map(drop)
     }
 
     /// Leaves the group. What was received stays readable here.
@@ -374,12 +378,17 @@ impl Group {
         live.submit(Intent::SetPolicy(policy)).await.map(drop)
     }
 
-    /// Comes back with fresh secrets, for a home whose keys of this group are lost or suspect.
+    /// Comes back with fresh secrets, for a home whose keys of this group are lost or suspect, or that was away for
+    /// longer than the node keeps the group's history. In the last case the group's state is the node's word, and the
+    /// timeline says so ([`crate::What::HistoryGap`]): compare digits with the others.
     ///
     /// # Errors
     /// As [`Self::update_keys`].
     pub async fn rejoin(&self) -> Result<(), Error> {
-        let live = self.load().await?.sync().await?;
+        let live = match self.load().await?.sync().await {
+            Err(Error::Node { code: ErrorCode::HistoryGap }) => self.load().await?.skip_gap().await?,
+            done => done?,
+        };
         let intent = if live.session.fold.is_clean() { Intent::Rejoin } else { Intent::Heal { fresh: true } };
         live.submit(intent).await.map(drop)
     }
@@ -417,7 +426,11 @@ impl Group {
 impl Live {
     /// Makes an operation, proves it, stores it, sends it, and takes it back from the log; again on a newer state
     /// whenever somebody else was faster.
-    pub(crate) async fn submit(mut self, intent: Intent) -> Result<Self, Error> {
+    pub(crate) fn submit(self, intent: Intent) -> BoxFuture<'static, Result<Self, Error>> {
+        Box::pin(self.submit_unboxed(intent))
+    }
+
+    async fn submit_unboxed(mut self, intent: Intent) -> Result<Self, Error> {
         let mut wait = Duration::from_millis(50);
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
@@ -450,8 +463,7 @@ impl Live {
             self = self.checkpoint().await?;
             match self.post(&bytes).await? {
                 Posted::Accepted(receipt) => {
-                    self.check_receipt(&receipt)?;
-                    self = self.fetch().await?;
+                    self = self.confirm(receipt).await?;
                     let decided = self.session.pending.as_ref().is_none_or(|p| p.frame_id != id);
                     if decided || !matches!(self.session.standing, Standing::Member | Standing::Invited) {
                         return Ok(self);
@@ -481,7 +493,7 @@ impl Live {
             if self.session.fold.is_clean() || self.session.standing != Standing::Member {
                 return Ok(self);
             }
-            self = match Box::pin(self.submit(Intent::Heal { fresh: false })).await {
+            self = match self.submit(Intent::Heal { fresh: false }).await {
                 Ok(live) => live,
                 Err(Error::NotPossible { code: "nothing_to_heal", .. }) => return Err(Error::Contention),
                 Err(error) => return Err(error),
@@ -504,11 +516,11 @@ const fn needs_clean(intent: &Intent) -> bool {
 }
 
 /// All leaves of the person a text names.
-fn find_member(session: &Session, name: &str) -> Result<Vec<Slot>, Error> {
+fn find_member(session: &Session, name: &str) -> Result<Vec<LeafId>, Error> {
     let members: Vec<_> = member_infos(session).into_iter().filter(|m| !m.you).collect();
     let by_leaf: Vec<_> = members.iter().filter(|m| name.parse() == Ok(m.leaf_id)).collect();
     if let [one] = by_leaf.as_slice() {
-        return Ok(vec![Slot::new(one.slot)]);
+        return Ok(vec![LeafId::new(one.leaf_id)]);
     }
     let is_meant = |m: &&MemberInfo| {
         let by_key = name.len() >= 8 && m.identity.as_ref().is_some_and(|key| key.starts_with(name));
@@ -520,7 +532,7 @@ fn find_member(session: &Session, name: &str) -> Result<Vec<Slot>, Error> {
     identities.dedup();
     match identities.len() {
         0 => Err(Error::NoSuchMember(name.to_owned())),
-        1 => Ok(found.iter().map(|m| Slot::new(m.slot)).collect()),
+        1 => Ok(found.iter().map(|m| LeafId::new(m.leaf_id)).collect()),
         _ => Err(Error::Ambiguous(name.to_owned())),
     }
 }

@@ -1,65 +1,98 @@
 //! Asking a node over HTTP.
+//!
+//! [`NodeClient`] has a method for everything a node can be asked. Reads are repeated by themselves when the connection
+//! breaks or the node is busy; what changes something is repeated only where the node says that it did nothing, and
+//! [`HttpError::has_no_side_effects`] tells whether a failure left the outcome open. [`NodeClient::follow`] keeps up
+//! with a group's log across broken connections.
 
 mod error;
+mod events;
+mod follow;
+mod options;
 mod sse;
+#[cfg(test)]
+mod tests;
+mod transport;
 
-use core::time::Duration;
-use std::{collections::VecDeque, sync::Arc};
+use core::{net::IpAddr, time::Duration};
+use std::sync::Arc;
 
 use api::{
-    Body, Format, NodeInfo, NodeOrigin, Problem, StateAnswer,
+    Body, NodeInfo, NodeOrigin, StateAnswer,
     challenge::{Challenge, Purpose},
-    events::Event,
-    frames::{FrameReceipt, FramesPage, PostFrame},
+    frames::{EventId, FrameReceipt, FramesPage},
     key_packages::{ClaimedKeyPackage, MailboxId, MailboxStatus, PutKeyPackages},
     paths::{self, ChallengeQuery, EventsQuery, FrameForm, FramesQuery, TreeQuery},
     token::{Token, TokenAnswer, TokenRequest},
 };
 use protocol::{Epoch, GroupId, Seq};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 
 pub use error::HttpError;
+pub use events::Events;
+pub use follow::{FollowError, Followed, Start, TokenFailure};
+pub use options::{Jitter, NodeOptions};
 
 use crate::clock::Clock;
+use transport::{Call, Transport};
 
-/// Longest body taken from a node: a page, or the state of the largest group.
-const MAX_BODY: usize = 64 * 1024 * 1024;
-/// Time for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a whole exchange, event streams excepted.
-const TIMEOUT: Duration = Duration::from_secs(60);
-/// Silence after which an event stream counts as dead: three heartbeats.
-const SILENCE: Duration = Duration::from_secs(45);
-/// How often reading is tried.
-const READ_TRIES: u32 = 4;
-/// Longest wait between two tries, whatever the node asks for.
-const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Longest state taken from a node: that of a group of 32,768 leaves has a tenth of it.
+const MAX_STATE: usize = 64 * 1024 * 1024;
+/// Longest page taken from a node, whose own limit is a megabyte or one frame.
+const MAX_PAGE: usize = 8 * 1024 * 1024;
+/// Longest other body taken from a node.
+const MAX_SMALL: usize = 64 * 1024;
 
 /// One node. A cheap handle over a pool of connections.
+///
+/// # Cancel safety
+/// Dropping the future of a read has no effect. Dropping that of [`Self::post_frame`], [`Self::token`],
+/// [`Self::put_key_packages`] or [`Self::claim_key_package`] leaves the outcome unknown: the request may have been
+/// carried out.
 #[derive(Debug, Clone)]
 pub struct NodeClient {
-    http: reqwest::Client,
+    transport: Arc<Transport>,
     origin: NodeOrigin,
-    base: Arc<str>,
-    clock: Arc<dyn Clock>,
 }
 
 impl NodeClient {
     /// A client for the node at an origin such as `https://kith.example` or `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// [`HttpError::BadAddress`] for anything else.
+    /// [`HttpError::BadAddress`] for anything else, [`HttpError::PlainHttp`] for plain http to another machine,
+    /// [`HttpError::Setup`] when the system's certificates cannot be used.
     pub fn new(address: &str, clock: Arc<dyn Clock>) -> Result<Self, HttpError> {
+        Self::with_options(address, clock, NodeOptions::default())
+    }
+
+    /// As [`Self::new`], with other bounds and habits.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_options(
+        address: &str,
+        clock: Arc<dyn Clock>,
+        options: NodeOptions,
+    ) -> Result<Self, HttpError> {
         let base = address.trim_end_matches('/');
         let origin: NodeOrigin = base.parse().map_err(|_| HttpError::BadAddress(address.to_owned()))?;
-        // A redirect could lead to another node, and with it our tokens.
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
+        let plain = base.starts_with("http://");
+        if plain && !options.allow_plain_http && !is_this_machine(base) {
+            return Err(HttpError::PlainHttp(address.to_owned()));
+        }
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(options.connect_timeout)
+            .tcp_keepalive(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
             .no_proxy()
-            .user_agent(concat!("kith/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { http, origin, base: base.into(), clock })
+            .user_agent(concat!("kith/", env!("CARGO_PKG_VERSION")));
+        if plain {
+            // A machine without certificates can still talk to itself.
+            http = http.tls_certs_only([]);
+        }
+        let http = http.build().map_err(HttpError::Setup)?;
+        let transport = Transport { http, base: base.into(), clock, options };
+        Ok(Self { transport: Arc::new(transport), origin })
     }
 
     /// What challenges of this node are bound to: the name we reach it by.
@@ -68,32 +101,45 @@ impl NodeClient {
         &self.origin
     }
 
-    /// Sends a frame, once. After [`HttpError::Broken`] the outcome is unknown: send the same bytes again.
+    /// Sends a frame. Repeated only while the node is too busy to look at it.
     ///
     /// # Errors
-    /// [`HttpError`].
+    /// [`HttpError`]. Unless it [has no side effects](HttpError::has_no_side_effects) the frame may be in the log: send
+    /// the same bytes again, the node knows them.
     pub async fn post_frame(&self, group: &GroupId, frame: Vec<u8>) -> Result<FrameReceipt, HttpError> {
-        self.post_once(&paths::frames(group), &PostFrame { frame }).await
+        let path = paths::frames(group);
+        let answer: FrameReceipt = self.transport.ask(Call::post(&path, Some(frame), MAX_SMALL)).await?;
+        if answer.receipt.group != *group || answer.receipt.verify().is_err() {
+            return Err(HttpError::BadAnswer("a receipt that does not hold"));
+        }
+        Ok(answer)
     }
 
-    /// The frames after a position.
+    /// A page of the frames after a position, from the first frame on where that is `None`; `heads` leaves out what a
+    /// fold does not need.
     ///
     /// # Errors
-    /// [`HttpError`].
+    /// [`HttpError`]; [`HttpError::BadAnswer`] also for a page that does not begin where it should.
     pub async fn frames(
         &self,
         group: &GroupId,
-        after: Seq,
+        after: impl Into<Option<Seq>>,
         limit: u32,
         heads: bool,
         token: &Token,
     ) -> Result<FramesPage, HttpError> {
         let form = if heads { FrameForm::Heads } else { FrameForm::Full };
-        let query = FramesQuery { from: after.next().unwrap_or(after), limit: Some(limit), form };
-        self.get(&paths::frames_page(group, &query), Some(token)).await
+        let from = behind(after.into());
+        let path = paths::frames_page(group, &FramesQuery { from, limit: Some(limit), form });
+        let page: FramesPage = self.transport.ask(Call::get(&path, Some(token), MAX_PAGE)).await?;
+        let count = u64::try_from(page.frames.len()).ok();
+        if count.and_then(|count| from.get().checked_add(count)) != Some(page.next.get()) {
+            return Err(HttpError::BadAnswer("a page of other frames"));
+        }
+        Ok(page)
     }
 
-    /// The state at the end of the frame that began an epoch, or the newest.
+    /// The state at an epoch, or the newest.
     ///
     /// # Errors
     /// [`HttpError`].
@@ -103,7 +149,8 @@ impl NodeClient {
         epoch: Option<Epoch>,
         token: &Token,
     ) -> Result<StateAnswer, HttpError> {
-        self.get(&paths::tree(group, &TreeQuery { epoch }), Some(token)).await
+        let path = paths::tree(group, &TreeQuery { epoch });
+        self.transport.ask(Call::get(&path, Some(token), MAX_STATE)).await
     }
 
     /// A challenge for a token.
@@ -116,37 +163,40 @@ impl NodeClient {
         epoch: Epoch,
         purpose: Purpose,
     ) -> Result<Challenge, HttpError> {
-        self.get(&paths::challenge(group, &ChallengeQuery { epoch, purpose }), None).await
+        let path = paths::challenge(group, &ChallengeQuery { epoch, purpose });
+        self.transport.ask(Call::get(&path, None, MAX_SMALL)).await
     }
 
-    /// Trades an answered challenge for a token. A challenge is good once, so this is not tried again.
+    /// Trades an answered challenge for a token. A challenge is good once, so whoever gets no answer asks for another.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn token(&self, group: &GroupId, request: &TokenRequest) -> Result<TokenAnswer, HttpError> {
-        self.post_once(&paths::tokens(group), request).await
+        self.transport.ask(Call::post(&paths::tokens(group), Some(request.to_protobuf()), MAX_SMALL)).await
     }
 
-    /// The frame that removed the bearer of a token.
+    /// The frame that removed the bearer of a token, encoded as the log serves it.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn removal(&self, group: &GroupId, token: &Token) -> Result<Vec<u8>, HttpError> {
-        let answer: FramesPage = self.get(&paths::removal(group), Some(token)).await?;
-        let first = answer.frames.into_iter().next().ok_or(HttpError::BadAnswer("no frame"))?;
+        let path = paths::removal(group);
+        let page: FramesPage = self.transport.ask(Call::get(&path, Some(token), MAX_PAGE)).await?;
+        let first = page.frames.into_iter().next().ok_or(HttpError::BadAnswer("no frame"))?;
         Ok(first.into_bytes())
     }
 
     /// Puts key packages into the own mailbox and tells how many are there.
     ///
     /// # Errors
-    /// [`HttpError`].
+    /// [`HttpError`]. Unless it has no side effects some of the packages may be there.
     pub async fn put_key_packages(
         &self,
         mailbox: &MailboxId,
         packages: &PutKeyPackages,
     ) -> Result<MailboxStatus, HttpError> {
-        self.post_once(&paths::key_packages(mailbox), packages).await
+        let path = paths::key_packages(mailbox);
+        self.transport.ask(Call::post(&path, Some(packages.to_protobuf()), MAX_SMALL)).await
     }
 
     /// How many key packages a mailbox holds.
@@ -154,16 +204,15 @@ impl NodeClient {
     /// # Errors
     /// [`HttpError`].
     pub async fn mailbox_status(&self, mailbox: &MailboxId) -> Result<MailboxStatus, HttpError> {
-        self.get(&paths::key_packages(mailbox), None).await
+        self.transport.ask(Call::get(&paths::key_packages(mailbox), None, MAX_SMALL)).await
     }
 
-    /// Takes one key package. Not tried again: a package is given once.
+    /// Takes one key package. A package whose answer is lost is lost with it.
     ///
     /// # Errors
     /// [`HttpError`].
     pub async fn claim_key_package(&self, mailbox: &MailboxId) -> Result<ClaimedKeyPackage, HttpError> {
-        let request = self.http.post(self.url(&paths::key_package_claim(mailbox))).timeout(TIMEOUT);
-        read(request.header(ACCEPT, Format::Protobuf.content_type()).send().await?).await
+        self.transport.ask(Call::post(&paths::key_package_claim(mailbox), None, MAX_SMALL)).await
     }
 
     /// What the node says of itself.
@@ -171,146 +220,53 @@ impl NodeClient {
     /// # Errors
     /// [`HttpError`].
     pub async fn node_info(&self) -> Result<NodeInfo, HttpError> {
-        self.get(paths::NODE, None).await
+        self.transport.ask(Call::get(paths::NODE, None, MAX_SMALL)).await
     }
 
-    /// Opens the event stream of a group behind a position.
+    /// Opens the event stream of a group behind a position, at the first frame where that is `None`. One connection:
+    /// [`Self::follow`] is what makes it again.
     ///
     /// # Errors
-    /// [`HttpError`].
-    pub async fn events(&self, group: &GroupId, after: Seq, token: &Token) -> Result<Events, HttpError> {
-        let query = EventsQuery { from: Some(after.next().unwrap_or(after)) };
-        let request = self
-            .http
-            .get(self.url(&paths::events(group, &query)))
-            .header(ACCEPT, "text/event-stream")
-            .header(AUTHORIZATION, token.to_authorization());
-        let response = tokio::time::timeout(TIMEOUT, request.send())
-            .await
-            .map_err(|_| HttpError::BadAnswer("the stream did not open in time"))??;
-        if !response.status().is_success() {
-            return Err(problem(response).await);
-        }
-        Ok(Events { response, parser: sse::Parser::default(), ready: VecDeque::new() })
+    /// [`HttpError`]. Nothing is repeated.
+    pub async fn events(
+        &self,
+        group: &GroupId,
+        after: impl Into<Option<Seq>>,
+        token: &Token,
+    ) -> Result<Events, HttpError> {
+        self.open_events(group, after.into(), None, token).await
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+    /// With an id the node also sees from which life of its log we come, and resets a stream that cannot go on there.
+    async fn open_events(
+        &self,
+        group: &GroupId,
+        after: Option<Seq>,
+        last: Option<EventId>,
+        token: &Token,
+    ) -> Result<Events, HttpError> {
+        let path = paths::events(group, &EventsQuery { from: Some(behind(after)) });
+        let response = self.transport.open_stream(&path, token, last).await?;
+        Ok(Events::new(response, Arc::clone(&self.transport.clock), self.transport.options.silence))
     }
+}
 
-    async fn post_once<T: Body>(&self, path: &str, body: &impl Body) -> Result<T, HttpError> {
-        let request = self
-            .http
-            .post(self.url(path))
-            .timeout(TIMEOUT)
-            .header(CONTENT_TYPE, Format::Protobuf.content_type())
-            .header(ACCEPT, Format::Protobuf.content_type())
-            .body(body.to_protobuf());
-        read(request.send().await?).await
-    }
+/// The position after one. There is none after the last of the range, where no log arrives either.
+fn behind(after: Option<Seq>) -> Seq {
+    after.map_or(Seq::ZERO, |seq| seq.next().unwrap_or(seq))
+}
 
-    /// Reading may be repeated: after a broken connection, and when the node is busy.
-    async fn get<T: Body>(&self, path: &str, token: Option<&Token>) -> Result<T, HttpError> {
-        let mut wait = Duration::from_millis(200);
-        let mut tries = 1;
-        loop {
-            let mut request = self
-                .http
-                .get(self.url(path))
-                .timeout(TIMEOUT)
-                .header(ACCEPT, Format::Protobuf.content_type());
-            if let Some(token) = token {
-                request = request.header(AUTHORIZATION, token.to_authorization());
-            }
-            let answer = match request.send().await {
-                Ok(response) => read(response).await,
-                Err(error) => Err(error.into()),
-            };
-            let error = match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let again = match &error {
-                HttpError::Problem(problem) => problem.code().is_retryable(),
-                HttpError::Unreachable(_) | HttpError::Broken(_) => true,
-                HttpError::BadAnswer(_) | HttpError::BadAddress(_) => false,
-            };
-            if !again || tries == READ_TRIES {
-                return Err(error);
-            }
-            tries += 1;
-            let asked = error.retry_after().map(|s| Duration::from_secs(u64::from(s)));
-            self.clock.sleep(jittered(asked.unwrap_or(wait).min(MAX_WAIT))).await;
-            wait *= 2;
-        }
-    }
+/// Whether an origin's host is this machine itself, by name or by address.
+fn is_this_machine(base: &str) -> bool {
+    let host = base.strip_prefix("http://").unwrap_or(base);
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Up to half as long again, so that clients which were cut off together do not come back together.
 pub(crate) fn jittered(wait: Duration) -> Duration {
-    let mut byte = [0];
-    // Without randomness all wait alike; that is a nuisance, not a fault.
-    let _ = getrandom::fill(&mut byte);
-    let [byte] = byte;
-    wait + wait.mul_f64(f64::from(byte) / 512.0)
-}
-
-async fn problem(response: reqwest::Response) -> HttpError {
-    let status = response.status().as_u16();
-    match bounded(response).await {
-        Ok(body) => HttpError::Problem(Box::new(Problem::from_response(status, &body))),
-        Err(error) => error,
-    }
-}
-
-async fn read<T: Body>(response: reqwest::Response) -> Result<T, HttpError> {
-    if !response.status().is_success() {
-        return Err(problem(response).await);
-    }
-    let body = bounded(response).await?;
-    T::from_protobuf(&body).map_err(|_| HttpError::BadAnswer("not the body expected here"))
-}
-
-/// A body of bounded length, whatever its header says.
-async fn bounded(mut response: reqwest::Response) -> Result<Vec<u8>, HttpError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(HttpError::BadAnswer("too long"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// An open event stream.
-#[derive(Debug)]
-pub struct Events {
-    response: reqwest::Response,
-    parser: sse::Parser,
-    ready: VecDeque<Event>,
-}
-
-impl Events {
-    /// The next event, `None` when the node ended the stream.
-    ///
-    /// # Errors
-    /// [`HttpError::Broken`] for a dead link, which silence counts as; [`HttpError::BadAnswer`] for what is no event.
-    ///
-    /// # Cancel safety
-    /// Dropping the future loses nothing: bytes are taken only when they have come.
-    pub async fn next(&mut self) -> Result<Option<Event>, HttpError> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Ok(Some(event));
-            }
-            let chunk = tokio::time::timeout(SILENCE, self.response.chunk())
-                .await
-                .map_err(|_| HttpError::BadAnswer("the stream fell silent"))??;
-            let Some(chunk) = chunk else { return Ok(None) };
-            let mut events = Vec::new();
-            self.parser.push(&chunk, &mut events).map_err(|_| HttpError::BadAnswer("not an event"))?;
-            self.ready.extend(events);
-        }
-    }
+    Jitter::default().spread(wait)
 }

@@ -16,6 +16,7 @@ use api::{
     token::{Scope, Token, TokenAnswer, TokenRequest},
 };
 use curve::TreeSecret;
+use futures_util::future::BoxFuture;
 use protocol::{Epoch, GroupId, LeafId, LogHash, Receipt, Seq, ServedFrame, SigningKey, Slot, VerifyingKey};
 
 use crate::{
@@ -31,6 +32,8 @@ use crate::{
 const FOLD: &str = "fold";
 /// Store name of the rest of a session.
 const SESSION: &str = "session";
+/// Store name of the node's newest receipt.
+const RECEIPT: &str = "receipt";
 /// Frames asked for at once.
 const PAGE: u32 = 256;
 /// How often the same bytes are sent before their outcome stays unknown for now.
@@ -51,12 +54,15 @@ pub(crate) enum Posted {
 /// A group's session with what it takes to move it.
 pub(crate) struct Live {
     pub(crate) inner: Arc<Inner>,
-    pub(crate) session: Session,
+    /// Behind a box, because it moves into and out of every future here.
+    pub(crate) session: Box<Session>,
     _lock: GroupLock,
     /// Epoch of the fold in the store, to write it only when it changed.
     stored_epoch: Option<Epoch>,
     /// The frame that removed us, shown by the node without those before it.
     removal: Option<ServedFrame>,
+    /// Where the last message of ours stands.
+    pub(crate) sent: Option<Seq>,
 }
 
 impl Live {
@@ -69,9 +75,9 @@ impl Live {
                 Ok((tx.get(Part::Group(group), FOLD)?, tx.get(Part::Group(group), SESSION)?))
             })?;
             let (Some(fold), Some(rest)) = (fold, rest) else { return Ok(None) };
-            let session = Session::from_bytes(&fold, &rest).map_err(|_| StoreError::Damaged)?;
+            let session = Box::new(Session::from_bytes(&fold, &rest).map_err(|_| StoreError::Damaged)?);
             let stored_epoch = Some(session.epoch());
-            Ok(Some(Self { inner, session, _lock: lock, stored_epoch, removal: None }))
+            Ok(Some(Self { inner, session, _lock: lock, stored_epoch, removal: None, sent: None }))
         })
         .await?
     }
@@ -79,13 +85,20 @@ impl Live {
     /// Takes a new session into the store, with its first entries.
     pub(crate) async fn begin(
         inner: &Arc<Inner>,
-        session: Session,
+        session: Box<Session>,
         lock: GroupLock,
         entries: Vec<Entry>,
         home: Vec<HomeChange>,
     ) -> Result<Self, Error> {
         let log = (session.fold.seq(), session.fold.log());
-        let live = Self { inner: Arc::clone(inner), session, _lock: lock, stored_epoch: None, removal: None };
+        let live = Self {
+            inner: Arc::clone(inner),
+            session,
+            _lock: lock,
+            stored_epoch: None,
+            removal: None,
+            sent: None,
+        };
         live.save(entries, vec![log], home).await
     }
 
@@ -190,15 +203,19 @@ impl Live {
     }
 
     /// Fetches and takes everything up to the head of the log, then settles what may be on its way.
-    pub(crate) async fn sync(self) -> Result<Self, Error> {
-        // An Init that may not have arrived yet comes before any reading.
-        let mut live = self;
-        if live.session.is_founding() {
-            live = live.settle_init().await?;
-        }
-        live = live.fetch().await?;
-        live = live.settle_pending().await?;
-        live.settle_outbox().await
+    ///
+    /// Boxed, as the other long ways are: they are parts of every public future.
+    pub(crate) fn sync(self) -> BoxFuture<'static, Result<Self, Error>> {
+        Box::pin(async move {
+            // An Init that may not have arrived yet comes before any reading.
+            let mut live = self;
+            if live.session.is_founding() {
+                live = live.settle_init().await?;
+            }
+            live = live.fetch().await?;
+            live = live.settle_pending().await?;
+            live.settle_outbox().await
+        })
     }
 
     /// Fetches and takes everything up to the head of the log.
@@ -357,6 +374,44 @@ impl Live {
         check_receipt(receipt, &self.group(), &mut self.session.node)
     }
 
+    /// Takes what the log has up to a receipt, and holds the node to it: a log that is not the one it signed is a fork.
+    /// The newest receipt is kept as evidence.
+    pub(crate) async fn confirm(mut self, receipt: Receipt) -> Result<Self, Error> {
+        self.check_receipt(&receipt)?;
+        let live = self.fetch().await?;
+        let (group, store) = (live.group(), live.inner.store.clone());
+        let ours = blocking(move || {
+            store.write::<_, StoreError>(|tx| {
+                tx.put(Part::Group(group), RECEIPT, &receipt.encode())?;
+                tx.log_hash(&group, receipt.seq)
+            })
+        })
+        .await??;
+        if ours.is_none_or(|log| log == receipt.log) {
+            return Ok(live);
+        }
+        let mut live = live;
+        live.session.fork(receipt.seq, "receipt_mismatch");
+        drop(live.checkpoint().await?);
+        Err(SessionError::Forked { seq: receipt.seq, code: "receipt_mismatch" }.into())
+    }
+
+    /// Takes the node's word for the group's state, where the frames in between are gone. What it says is told to the
+    /// application as a gap; own keys are lost until a rejoin.
+    pub(crate) async fn skip_gap(mut self) -> Result<Self, Error> {
+        let own = &self.session.own;
+        let leaf = Prover::Leaf { key: own.sig.clone(), slot: own.slot, leaf_id: own.leaf_id };
+        let (node, group, epoch) = (self.node()?, self.group(), self.session.epoch());
+        let token = self.token_by(&node, epoch, &leaf).await?.token;
+        let answer = node.state(&group, None, &token).await?;
+        let (live, entry) = blocking(move || {
+            let entry = self.session.skip_to(&answer)?;
+            Ok::<_, SessionError>((self, entry))
+        })
+        .await??;
+        live.save(vec![entry], Vec::new(), Vec::new()).await
+    }
+
     async fn settle_init(self) -> Result<Self, Error> {
         let Some(pending) = &self.session.pending else { return Ok(self) };
         match self.post(&pending.bytes).await? {
@@ -375,11 +430,7 @@ impl Live {
     async fn settle_pending(self) -> Result<Self, Error> {
         let Some(pending) = &self.session.pending else { return Ok(self) };
         match self.post(&pending.bytes).await? {
-            Posted::Accepted(receipt) => {
-                let mut live = self;
-                live.check_receipt(&receipt)?;
-                live.fetch().await
-            }
+            Posted::Accepted(receipt) => self.confirm(receipt).await,
             Posted::Rebuild(code) | Posted::Refused(code) => {
                 tracing::info!(code = code.code(), "an earlier operation did not get through");
                 let mut live = self;
@@ -399,8 +450,8 @@ impl Live {
             }
             match self.post(&first.bytes).await? {
                 Posted::Accepted(receipt) => {
-                    self.check_receipt(&receipt)?;
-                    self = self.fetch().await?;
+                    self.sent = Some(receipt.seq);
+                    self = self.confirm(receipt).await?;
                 }
                 Posted::Rebuild(code) => {
                     tracing::debug!(code = code.code(), "sealing a message anew");
@@ -517,6 +568,15 @@ pub(crate) async fn post(
         match node.post_frame(group, bytes.to_vec()).await {
             Ok(answer) => return Ok(Posted::Accepted(answer.receipt)),
             Err(error) => match error.code() {
+                Some(ErrorCode::ClockSkew) => {
+                    // The node says what time it has; the next draft is dated by it.
+                    if let HttpError::Problem(problem) = &error
+                        && let Some(time) = problem.node_time()
+                    {
+                        inner.offset.observe(time, inner.clock.now());
+                    }
+                    return Ok(Posted::Rebuild(ErrorCode::ClockSkew));
+                }
                 Some(code) if code.retry() == protocol::refusal::Retry::Rebuild => {
                     return Ok(Posted::Rebuild(code));
                 }

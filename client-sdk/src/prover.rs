@@ -226,7 +226,7 @@ fn make(
             SetupStage::Polynomials => 0.05,
             SetupStage::FirstGroup => 0.1,
             SetupStage::SecondGroup => 0.7,
-            _ => 1.0,
+            SetupStage::Finished | _ => 1.0,
         };
         progress(ProverProgress { stage, fraction });
     })?;

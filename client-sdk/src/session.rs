@@ -175,7 +175,19 @@ pub(crate) enum SessionError {
     /// Refused before it was sent.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Not possible for this member or in this state.
+    /// The own leaf is not in the group any more.
+    #[error("you are no longer a member of this group")]
+    NotAMember,
+    /// Added by name, but not yet joined.
+    #[error("join the group first")]
+    NotJoined,
+    /// The keys of this group are lost here.
+    #[error("the group's keys are lost here: rejoin first")]
+    KeysLost,
+    /// What only the owner may.
+    #[error("only the owner of the group may do that")]
+    OwnerOnly,
+    /// Not possible in this state.
     #[error("{0}")]
     NotPossible(&'static str),
     /// Content that cannot be sealed.
@@ -192,6 +204,10 @@ impl SessionError {
             Self::Forked { .. } => "forked",
             Self::ProofSystemFailure(_) => "proof_system_failure",
             Self::Refused(refusal) => refusal.code(),
+            Self::NotAMember => "not_a_member",
+            Self::NotJoined => "not_joined",
+            Self::KeysLost => "keys_lost",
+            Self::OwnerOnly => "owner_only",
             Self::NotPossible(_) => "not_possible",
             Self::TooLong => "too_large",
         }
@@ -230,7 +246,7 @@ impl Schedule {
 impl Session {
     /// The position expected next.
     pub(crate) fn next_seq(&self) -> Seq {
-        self.fold.seq().next().unwrap_or(self.fold.seq())
+        self.fold.seq().next().unwrap_or_else(|| self.fold.seq())
     }
 
     pub(crate) fn group(&self) -> GroupId {
@@ -306,10 +322,8 @@ impl Session {
     pub(crate) fn check_live(&self) -> Result<(), SessionError> {
         match &self.standing {
             Standing::Invited | Standing::Member => Ok(()),
-            Standing::Lost => Err(SessionError::NotPossible("the group's keys are lost here: rejoin first")),
-            Standing::Removed(_) => {
-                Err(SessionError::NotPossible("you are no longer a member of this group"))
-            }
+            Standing::Lost => Err(SessionError::KeysLost),
+            Standing::Removed(_) => Err(SessionError::NotAMember),
             Standing::Closed => Err(SessionError::Refused(Refusal::GroupClosed)),
             Standing::Forked(evidence) => Err(SessionError::Forked { seq: evidence.seq, code: "forked" }),
         }

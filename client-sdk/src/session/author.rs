@@ -12,7 +12,7 @@ use e2ee::{
 use group_state::author::{Author, Authored, Invitee, Own as OwnLeaf, message_head};
 use proofs::{Proof, Statement};
 use protocol::{
-    Authorization, Epoch, Frame, FrameDigest, FrameId, Refusal, SignatureBytes, SigningKey, Slot,
+    Authorization, Epoch, Frame, FrameDigest, FrameId, LeafId, Refusal, SignatureBytes, SigningKey, Slot,
     UnixSeconds, VerifyingKey,
     body::{Body, IssueTicket, Marks, Policy, RevokeTicket},
     digest::Role,
@@ -41,8 +41,8 @@ pub(crate) enum Intent {
     RevokeTicket(VerifyingKey),
     /// Leave.
     Leave,
-    /// Remove the leaves at these slots.
-    Remove(Vec<Slot>),
+    /// Remove these leaves: by their names, since a slot may hold somebody else by the time it is built anew.
+    Remove(Vec<LeafId>),
     /// Mark lapsed invites.
     Expire(Vec<Slot>),
     /// Give up the leaves the own one keyed.
@@ -177,8 +177,14 @@ impl Session {
                 (author.plain(Body::RevokeTicket(RevokeTicket { doer: slot, ticket: *ticket })), signers)
             }
             Intent::Leave => (author.leave(slot)?, leaf),
-            Intent::Remove(slots) => {
-                let marks = Marks { slots: slots.clone(), admin_root: None };
+            Intent::Remove(leaves) => {
+                let tree = self.fold.tree();
+                let mut slots: Vec<_> = leaves.iter().filter_map(|id| tree.slot_of_leaf(*id)).collect();
+                if slots.is_empty() {
+                    return Err(SessionError::Refused(Refusal::NoSuchLeaf));
+                }
+                slots.sort_unstable();
+                let marks = Marks { slots, admin_root: None };
                 (author.heal(slot, Some(marks), OwnLeaf::Keep, || fresh_secret(env.rng))?, both)
             }
             Intent::Expire(slots) => (author.expire(slot, slots.clone())?, leaf),
@@ -198,7 +204,11 @@ impl Session {
                         external = Some(e);
                         own
                     }
-                    _ => OwnLeaf::Keep,
+                    Standing::Invited
+                    | Standing::Member
+                    | Standing::Removed(_)
+                    | Standing::Closed
+                    | Standing::Forked(_) => OwnLeaf::Keep,
                 };
                 (author.heal(slot, None, own, || fresh_secret(env.rng))?, leaf)
             }
@@ -241,7 +251,7 @@ impl Session {
                 | Intent::Close
         );
         if owner_only && self.owner.is_none() {
-            return Err(SessionError::NotPossible("only the owner of the group may do that"));
+            return Err(SessionError::OwnerOnly);
         }
         let clean_only = !matches!(
             intent,
@@ -262,10 +272,8 @@ impl Session {
         match (&self.standing, intent) {
             (Standing::Lost, Intent::Rejoin | Intent::Heal { .. } | Intent::Leave) => Ok(()),
             (Standing::Invited, Intent::UpdateKey | Intent::Heal { .. } | Intent::Leave) => Ok(()),
-            (Standing::Invited, _) => Err(SessionError::NotPossible("join the group first")),
-            (Standing::Lost, _) => {
-                Err(SessionError::NotPossible("the group's keys are lost here: rejoin first"))
-            }
+            (Standing::Invited, _) => Err(SessionError::NotJoined),
+            (Standing::Lost, _) => Err(SessionError::KeysLost),
             _ => self.check_live(),
         }
     }
@@ -323,7 +331,7 @@ impl Session {
             (_, false) => None,
             (Some(key), true) => Some(key.sign(&Role::Owner.message(digest))),
             (None, true) => {
-                return Err(SessionError::NotPossible("only the owner of the group may do that"));
+                return Err(SessionError::OwnerOnly);
             }
         };
         let leaf = signers.leaf.then(|| leaf_signature(&self.own.sig, digest));
@@ -341,7 +349,7 @@ impl Session {
     ) -> Result<Vec<u8>, SessionError> {
         self.check_live()?;
         if self.standing != Standing::Member {
-            return Err(SessionError::NotPossible("join the group first"));
+            return Err(SessionError::NotJoined);
         }
         if !self.fold.is_clean() {
             return Err(SessionError::Refused(Refusal::HealFirst));
@@ -410,7 +418,7 @@ fn shown(content: &Content) -> Option<What> {
             media_type: media_type.as_str().to_owned(),
             content: body.clone(),
         }),
-        _ => None,
+        Content::Empty | Content::Roster(_) | Content::Credential { .. } | Content::Added { .. } | _ => None,
     }
 }
 

@@ -288,13 +288,13 @@ impl Joining {
         if served.seq <= self.fold.seq() {
             return Ok(JoiningStep::Outside);
         }
-        let expected = self.fold.seq().next().unwrap_or(self.fold.seq());
+        let expected = self.fold.seq().next().unwrap_or_else(|| self.fold.seq());
         if served.seq != expected {
             return Err(SessionError::Gap { expected, got: served.seq });
         }
         let frame = match &served.content {
             Served::Frame(frame) | Served::Operation(frame) if frame.kind().is_operation() => frame,
-            content => {
+            content @ (Served::Frame(_) | Served::Operation(_) | Served::MessageHash(_)) => {
                 let hash = match content {
                     Served::MessageHash(hash) => *hash,
                     Served::Frame(frame) | Served::Operation(frame) => frame.hash(),

@@ -175,7 +175,9 @@ impl Session {
             },
             Content::Empty => return Ok(Vec::new()),
             // What belongs into operations means nothing in a message.
-            _ => What::Unreadable { reason: "unknown_content".to_owned() },
+            Content::Credential { .. } | Content::Added { .. } | _ => {
+                What::Unreadable { reason: "unknown_content".to_owned() }
+            }
         };
         let sender = self.person(read.leaf_id);
         Ok(vec![self.entry(served, epoch, Some(sender), what)])

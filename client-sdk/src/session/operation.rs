@@ -1,5 +1,6 @@
 //! Taking an operation from the log.
 
+use api::StateAnswer;
 use curve::TreeSecret;
 use e2ee::{
     content::Content,
@@ -16,6 +17,7 @@ use protocol::{
     Frame, LeafId, Seq, ServedFrame, Slot, UnixSeconds, VerifyingKey,
     body::{Body, Heal, OwnChange},
     digest::Role,
+    frame::Served,
     head::Place,
 };
 use ratchet_tree::{PathSecrets, Status};
@@ -53,6 +55,9 @@ impl Session {
             return Err(SessionError::Suspect { seq, code: "frame_id_conflict" });
         }
 
+        if self.standing == Standing::Lost && !mine {
+            return Ok(self.go_on_without_keys(served, frame, next, &effects));
+        }
         let own_leaf = next.tree().slot_of_leaf(self.own.leaf_id).and_then(|s| next.tree().leaf(s).live());
         let Some(own_leaf) = own_leaf else {
             return Ok(self.removed(served, frame, next, &effects));
@@ -106,19 +111,26 @@ impl Session {
     /// group. For members who are shown their removal but not the frames before it.
     pub(crate) fn is_removed_by(&self, frame: &Frame) -> bool {
         let (Place::Operation { base, .. }, head) = (frame.head().place, frame.head()) else { return false };
+        let digest = frame.digest(&base);
         if let Body::Leave(slot) = &head.body {
-            let digest = frame.digest(&base);
             let own = self.own.sig.verifying_key();
-            let signed = frame.auth.leaf.is_some_and(|s| own.verify(&Role::Leaf.message(&digest), &s).is_ok());
+            let signed =
+                frame.auth.leaf.is_some_and(|s| own.verify(&Role::Leaf.message(&digest), &s).is_ok());
             return head.group == self.group() && *slot == self.own.slot && signed;
         }
-        let (slots, owner_signs) = match &head.body {
-            Body::MarkRemoved(marks) => (&marks.slots, true),
-            Body::RemoveMembers(Heal { marks: Some(marks), .. }) => (&marks.slots, true),
-            Body::Expire(marks) | Body::MarkOwn(marks) => (&marks.slots, false),
-            _ => return false,
+        let by_owner = if let Body::MarkRemoved(marks) = &head.body {
+            Some(&marks.slots)
+        } else if let Body::RemoveMembers(Heal { marks: Some(marks), .. }) = &head.body {
+            Some(&marks.slots)
+        } else {
+            None
         };
-        let digest = frame.digest(&base);
+        let by_leaf = if let Body::Expire(marks) | Body::MarkOwn(marks) = &head.body {
+            Some(&marks.slots)
+        } else {
+            None
+        };
+        let (Some(slots), owner_signs) = (by_owner.or(by_leaf), by_owner.is_some()) else { return false };
         let owner = frame.auth.owner.is_some_and(|signature| {
             self.fold.owner().verify(&Role::Owner.message(&digest), &signature).is_ok()
         });
@@ -173,6 +185,53 @@ impl Session {
             entries.push(self.entry(served, epoch, None, What::RemovedSelf));
         }
         entries
+    }
+
+    /// Keys are lost, but the public fold goes on, so that a rejoin can build on it.
+    fn go_on_without_keys(
+        &mut self,
+        served: &ServedFrame,
+        frame: &Frame,
+        next: GroupState,
+        effects: &Effects,
+    ) -> Vec<Entry> {
+        if next.tree().slot_of_leaf(self.own.leaf_id).is_none() {
+            return self.removed(served, frame, next, effects);
+        }
+        let before = core::mem::replace(&mut self.fold, next);
+        let epoch = self.fold.epoch();
+        let (sender, what) = self.describe(frame, &before, effects);
+        vec![self.entry(served, epoch, sender, what)]
+    }
+
+    /// Takes a state on the node's word alone, behind frames that are gone.
+    pub(crate) fn skip_to(&mut self, answer: &StateAnswer) -> Result<Entry, SessionError> {
+        let fork = |code| SessionError::Forked { seq: answer.seq, code };
+        let fold = GroupState::from_bytes(answer.state.as_bytes()).map_err(|_| fork("state_mismatch"))?;
+        let fold = fold.at_position(answer.seq, answer.log);
+        let ours =
+            fold.tree().leaf(self.own.slot).live().is_some_and(|leaf| {
+                leaf.leaf_id == self.own.leaf_id && leaf.sig == self.own.sig.verifying_key()
+            });
+        if fold.group() != self.group() || fold.seq() < self.fold.seq() {
+            return Err(fork("state_mismatch"));
+        }
+        if !ours {
+            return Err(SessionError::NotAMember);
+        }
+        self.fold = fold;
+        self.standing = Standing::Lost;
+        self.own.path = None;
+        self.epochs.clear();
+        self.pending = None;
+        self.held.clear();
+        let epoch = self.fold.epoch();
+        let served = ServedFrame {
+            seq: answer.seq,
+            received_at_ms: 0,
+            content: Served::MessageHash(protocol::FrameHash::new([0; 32])),
+        };
+        Ok(self.entry(&served, epoch, None, What::HistoryGap))
     }
 
     /// The own leaf is gone by a frame that is shown without those before it ([`Self::is_removed_by`]).
@@ -354,7 +413,12 @@ fn told(
     let claimed = payload.claimed_content().ok()?;
     let identity = match &claimed {
         Content::Credential { credential, .. } => *credential.identity(),
-        _ => *shown?,
+        Content::Empty
+        | Content::Application { .. }
+        | Content::File { .. }
+        | Content::Roster(_)
+        | Content::Added { .. }
+        | _ => *shown?,
     };
     let verified = payload.verify(context, &identity).ok()?;
     let seen = Some(verified.seen());
@@ -371,7 +435,9 @@ fn told(
             Told { credential: Some(entry), seen, ..Told::default() }
         }
         Content::Added { packages } => Told { added: packages, seen, ..Told::default() },
-        _ => Told { seen, ..Told::default() },
+        Content::Empty | Content::Application { .. } | Content::File { .. } | Content::Roster(_) | _ => {
+            Told { seen, ..Told::default() }
+        }
     })
 }
 
