@@ -220,7 +220,7 @@ async fn send(cli: &Cli, client: &Client, args: &SendArgs) -> Result<()> {
             let name = path.file_name().map_or_else(|| "file".into(), |n| n.to_string_lossy().into_owned());
             group.send_file(&name, media_type(path), content).await?
         }
-        (None, Some(text)) => group.send_text(text).await?,
+        (None, Some(text)) => send_text(&group, text).await?,
         (None, None) => {
             if std::io::stdin().is_terminal() && !cli.json {
                 tracing::info!("reading the message from the terminal until Ctrl-D");
@@ -228,11 +228,7 @@ async fn send(cli: &Cli, client: &Client, args: &SendArgs) -> Result<()> {
             let bytes = stdin(MOST_INPUT)?;
             match String::from_utf8(bytes) {
                 Ok(text) => {
-                    let text = text.strip_suffix('\n').unwrap_or(&text);
-                    if text.is_empty() {
-                        bail!("there is nothing to send [empty_message]");
-                    }
-                    group.send_text(text).await?
+                    send_text(&group, text.strip_suffix('\n').unwrap_or(&text)).await?
                 }
                 Err(error) => {
                     group.send_file("stdin.bin", "application/octet-stream", error.into_bytes()).await?
@@ -241,6 +237,13 @@ async fn send(cli: &Cli, client: &Client, args: &SendArgs) -> Result<()> {
         }
     };
     output::answer(cli.json, &json!({ "seq": seq }), || format!("sent ({seq})"))
+}
+
+async fn send_text(group: &Group, text: &str) -> Result<u64> {
+    if text.is_empty() {
+        bail!("there is nothing to send [empty_message]");
+    }
+    Ok(group.send_text(text).await?)
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {

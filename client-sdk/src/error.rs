@@ -91,6 +91,7 @@ impl Error {
             Self::Ambiguous(_) => "ambiguous",
             Self::NoSuchMember(_) => "no_such_member",
             Self::BadText { .. } => "bad_text",
+            Self::Store(StoreError::WrongKey) => "wrong_key",
             Self::Store(_) => "store",
             Self::Prover(_) => "prover",
             Self::System => "system",
