@@ -11,6 +11,8 @@ mod message;
 mod operation;
 mod roster;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
