@@ -13,7 +13,7 @@ use service_kit::{
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::{Node, NodeBuilder, StartError, config::Config};
+use crate::{NodeBuilder, StartError, config::Config};
 
 /// A node ended otherwise than it was asked to.
 #[derive(Debug, Error)]
@@ -77,7 +77,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
         .map_err(RunError::Start)?;
     let node = Arc::new(node);
     let exposition = metrics.finish();
-    announce(&node, &listener);
+    announce(&listener);
 
     let mut tasks = Tasks::new(trigger.clone(), stopping.clone());
     tasks.spawn("shutdown", async move {
@@ -118,9 +118,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     ended.map_err(RunError::Task)
 }
 
-fn announce(node: &Node, listener: &TcpListener) {
+/// The port alone: neither addresses nor keys belong in a log.
+fn announce(listener: &TcpListener) {
     let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
-    tracing::info!(origin = node.origin().as_str(), port, id = %node.id(), "the node is ready");
+    tracing::info!(port, "the node is ready");
 }
 
 /// `http://` and the address, without the port where it is the scheme's own.

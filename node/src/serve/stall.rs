@@ -107,7 +107,7 @@ mod tests {
         let reader = tokio::spawn(async move {
             let mut byte = [0];
             for _ in 0..10 {
-                tokio::time::sleep(Duration::from_secs(20)).await;
+                sleep(Duration::from_secs(20)).await;
                 theirs.read_exact(&mut byte).await.unwrap();
             }
         });

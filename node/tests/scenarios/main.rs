@@ -1,0 +1,31 @@
+//! What a node promises, one scenario a file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "test helpers"
+)]
+
+mod kit;
+
+mod accept_and_refuse;
+mod bad_input;
+mod broken_log;
+mod description;
+mod following;
+mod idempotency;
+mod lost_connections;
+mod mailboxes;
+mod overload;
+mod reading;
+mod removed_member;
+mod replicas;
+mod retention;
+mod slow_readers;
+mod tokens;
