@@ -66,8 +66,7 @@ fn to_answer<'a>(entry: &'a Entry, own: Option<&str>) -> Option<&'a str> {
     (!is_bot).then_some(text)
 }
 
-/// Sends until it is in. An error that is retryable has left the message in the outbox or has sent nothing: waiting and
-/// bringing the group up to date finds out which.
+/// Sends until it is in, or until trying again does not help.
 async fn answer(group: &Group, text: &str) -> Result<(), Box<dyn Error>> {
     for attempt in 1.. {
         match group.send_text(text).await {
