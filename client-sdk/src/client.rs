@@ -397,6 +397,7 @@ impl Client {
         let opened = sealed.open(&package).map_err(|e| Error::bad_text("the invite cannot be opened", e))?;
         let invite = &opened.invite;
         if let Some(group) = self.find_existing(invite.group).await? {
+            self.forget_package(package.package()).await?;
             return Ok(group);
         }
         let lock = inner.store.lock_group(&invite.group).await?;
@@ -413,7 +414,26 @@ impl Client {
         drop(live.sync().await?);
         let handle = self.handle(group);
         handle.update_keys().await?;
+        self.forget_package(package.package()).await?;
         Ok(handle)
+    }
+
+    /// A package has served once it let its owner in: whoever gets hold of this home later opens no invite with it.
+    async fn forget_package(&self, used: &KeyPackage) -> Result<(), Error> {
+        if used.is_last_resort() {
+            return Ok(());
+        }
+        let (store, id) = (self.inner.store.clone(), used.id());
+        blocking(move || {
+            store.write::<_, StoreError>(|tx| {
+                let stored = tx.get(Scope::Home, PACKAGES)?;
+                let mut all = crate::packages::read(stored.as_deref())?;
+                all.retain(|p| p.package().id() != id);
+                tx.put(Scope::Home, PACKAGES, &crate::packages::write(&all))
+            })
+        })
+        .await??;
+        Ok(())
     }
 
     async fn take_package(&self, id: PackageId) -> Result<KeyPackagePrivate, Error> {
@@ -430,13 +450,22 @@ impl Client {
         })
     }
 
+    /// The group, where this home is in it still; a join by invite that was interrupted is completed.
     async fn find_existing(&self, group: GroupId) -> Result<Option<Group>, Error> {
         let store = self.inner.store.clone();
         let known = blocking(move || store.read::<_, StoreError>(|tx| tx.groups())).await??;
         let live = if known.contains(&group) { Live::load(&self.inner, group).await? } else { None };
-        // Whoever was removed may be invited again; what was read before stays in the timeline.
-        let still = live.is_some_and(|l| !matches!(l.session.standing, Standing::Removed(_)));
-        Ok(still.then(|| self.handle(group)))
+        let Some(live) = live else { return Ok(None) };
+        // Asked now: a removal may not have been seen here yet.
+        let standing = live.sync().await?.session.standing.clone();
+        let handle = self.handle(group);
+        match standing {
+            // Whoever was removed may be invited again; what was read before stays in the timeline.
+            Standing::Removed(_) => return Ok(None),
+            Standing::Invited => handle.update_keys().await?,
+            Standing::Member | Standing::Lost | Standing::Closed | Standing::Forked(_) => {}
+        }
+        Ok(Some(handle))
     }
 
     async fn join_by_ticket(&self, link: &TicketLink) -> Result<Group, Error> {
@@ -449,7 +478,18 @@ impl Client {
         let lock = inner.store.lock_group(&anchor.group).await?;
         self.observe_node(server).await?;
         let node = inner.node(server)?;
-        let mut joining = match self.stored_joining(anchor.group).await? {
+        let ticket = link.ticket().verifying_key();
+        let mut stored = self.stored_joining(anchor.group).await?;
+        if let Some(earlier) = stored.as_mut().filter(|j| j.ticket.verifying_key() != ticket) {
+            // By another link. If that came through after all, this home is in; otherwise it is over.
+            if earlier.attempt.is_some()
+                && let Ok(Some((session, entry))) = self.follow_joining(earlier, &node).await
+            {
+                return self.joined(session, entry, lock).await;
+            }
+            stored = None;
+        }
+        let mut joining = match stored {
             Some(joining) => joining,
             None => {
                 let key = Answer::Ticket(link.ticket().clone());

@@ -23,7 +23,7 @@ use crate::{
     entry::{Entry, Position},
     error::Error,
     live::{Live, Posted, blocking},
-    session::{Env, Intent, Session, Standing, TEXT},
+    session::{Env, Intent, Session, SessionError, Standing, TEXT},
     store::StoreError,
 };
 
@@ -286,6 +286,10 @@ impl Group {
     /// As [`Self::update_keys`]; [`Error::NoSuchMember`] or [`Error::Ambiguous`] for the name.
     pub async fn remove(&self, member: &str) -> Result<(), Error> {
         let live = self.load().await?.sync().await?;
+        live.session.check_live()?;
+        if live.session.owner.is_none() {
+            return Err(SessionError::OwnerOnly.into());
+        }
         let leaves = find_member(&live.session, member)?;
         live.submit(Intent::Remove(leaves)).await?.heal_if_dirty().await.map(drop)
     }

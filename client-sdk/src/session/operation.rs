@@ -110,7 +110,14 @@ impl Session {
     /// Whether a frame marks the own leaf and is signed by somebody entitled to it, as far as this session knows the
     /// group. For members who are shown their removal but not the frames before it.
     pub(crate) fn is_removed_by(&self, frame: &Frame) -> bool {
-        let (Place::Operation { base, .. }, head) = (frame.head().place, frame.head()) else { return false };
+        let (Place::Operation { base, at, .. }, head) = (frame.head().place, frame.head()) else {
+            return false;
+        };
+        // A frame from before what we know is about somebody else, who had our slot then.
+        let earlier = self.fold.message_epochs().iter().rev().skip(1).any(|epoch| epoch.ctx == base);
+        if earlier || at < self.fold.at() {
+            return false;
+        }
         let digest = frame.digest(&base);
         if let Body::Leave(slot) = &head.body {
             let own = self.own.sig.verifying_key();
