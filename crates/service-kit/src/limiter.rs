@@ -150,15 +150,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_strangers_leaves_room_for_the_quiet() {
-        // A stranger's bucket pair is emptied a thousand times over; a quiet key collides in one row at most times.
+        // A quarter of the buckets are emptied; a quiet key finds both of its own among them once in twenty times.
         let limiter = Limiter::new(QUOTA, 4096);
         let now = second(&limiter, 0);
-        for stranger in 0..200_u32 {
+        for stranger in 0..1000_u32 {
             while limiter.take_at(&stranger, 1, now).is_ok() {}
         }
         let served =
             (1_000_000..1_000_500_u32).filter(|quiet| limiter.take_at(quiet, 1, now).is_ok()).count();
-        assert!(served > 450, "{served} of 500");
+        assert!(served > 430, "{served} of 500");
     }
 
     proptest! {

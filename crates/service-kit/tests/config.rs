@@ -140,11 +140,25 @@ fn all_problems_are_reported_at_once_and_no_value_is_repeated() {
     insta::assert_snapshot!(messages(&error).join("\n"));
 }
 
+/// Settings that cannot do without one.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Needy {
+    port: Option<u16>,
+}
+
+impl Settings for Needy {
+    fn check(&self, problems: &mut Problems) {
+        problems.require(self.port.is_some(), "port", "must be set");
+    }
+}
+
 #[test]
 fn a_setting_that_cannot_be_read_is_not_reported_twice() {
-    let (sources, _dir) = sources("[limits]\nworkers = \"many\"\n", &[], &[]);
-    let error = load::<Sample>(&sources).unwrap_err();
-    assert_eq!(messages(&error), ["limits.workers (file): found a text, expected u16"]);
+    let wrong = Sources { environment: pairs(&[("KITH__PORT", "many")]), ..Sources::default() };
+    let error = load::<Needy>(&wrong).unwrap_err();
+    assert_eq!(messages(&error), ["port (KITH__PORT): found a text, expected u16"]);
+    assert_eq!(messages(&load::<Needy>(&Sources::default()).unwrap_err()), ["port: must be set"]);
 }
 
 #[test]

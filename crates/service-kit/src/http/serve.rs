@@ -91,8 +91,9 @@ pub async fn serve(
     drop(listener);
     if tokio::time::timeout(settings.drain.get(), graceful.shutdown()).await.is_err() {
         tracing::warn!(connections = connections.get(), "cutting off connections that did not end in time");
-        cut.request();
     }
+    // Connections end with the trigger, also when this future is dropped.
+    drop(cut);
     Ok(())
 }
 
