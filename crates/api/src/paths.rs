@@ -182,16 +182,23 @@ pub struct FramesQuery {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFramesQuery {
-    #[serde(default)]
-    from: u64,
+    from: Option<u64>,
+    /// Another way to say it: the position behind which to begin.
+    after: Option<u64>,
     limit: Option<u32>,
     #[serde(default)]
     form: FrameForm,
 }
 
+/// First position wanted, by itself or as the one behind `after`; `from` counts where both are given.
+fn begin(from: Option<u64>, after: Option<u64>) -> Option<Seq> {
+    from.or_else(|| after.map(|after| after.saturating_add(1))).map(Seq::new)
+}
+
 impl From<RawFramesQuery> for FramesQuery {
     fn from(raw: RawFramesQuery) -> Self {
-        Self { from: Seq::new(raw.from), limit: raw.limit, form: raw.form }
+        let from = begin(raw.from, raw.after).unwrap_or(Seq::ZERO);
+        Self { from, limit: raw.limit, form: raw.form }
     }
 }
 
@@ -250,11 +257,13 @@ pub struct EventsQuery {
 #[serde(deny_unknown_fields)]
 struct RawEventsQuery {
     from: Option<u64>,
+    /// Another way to say it: the position behind which to begin.
+    after: Option<u64>,
 }
 
 impl From<RawEventsQuery> for EventsQuery {
     fn from(raw: RawEventsQuery) -> Self {
-        Self { from: raw.from.map(Seq::new) }
+        Self { from: begin(raw.from, raw.after) }
     }
 }
 
