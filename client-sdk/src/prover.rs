@@ -3,11 +3,13 @@
 //! The keys of this version are for development: made on first use from a public seed, checked against pinned hashes
 //! on every load, and announced as such.
 
+mod cache;
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 use std::{
-    fs,
-    io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,6 +23,8 @@ use proofs::{
 };
 use rand_core::UnwrapErr;
 use thiserror::Error;
+
+use cache::KeyCache;
 
 /// What the prover is busy with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,9 @@ pub enum ProverError {
     /// The statement cannot be proved.
     #[error("the statement cannot be proved")]
     Prove(#[from] proofs::ProveError),
+    /// Nobody waited for the proofs any more.
+    #[error("proving was given up")]
+    Abandoned,
     /// The threads for proving could not be started, or died.
     #[error("the threads for proving failed")]
     Threads,
@@ -76,7 +83,7 @@ pub enum ProverError {
 pub(crate) struct Prover(Arc<Shared>);
 
 struct Shared {
-    cache: PathBuf,
+    cache: KeyCache,
     pool: OnceLock<Option<rayon::ThreadPool>>,
     threads: usize,
     keys: Mutex<Vec<Arc<ProvingKey>>>,
@@ -95,7 +102,12 @@ impl Prover {
     /// A prover with its keys in `cache`, working on `threads` threads (0: one for each processor).
     #[must_use]
     pub(crate) fn new(cache: PathBuf, threads: usize) -> Self {
-        Self(Arc::new(Shared { cache, pool: OnceLock::new(), threads, keys: Mutex::default() }))
+        Self(Arc::new(Shared {
+            cache: KeyCache::new(cache),
+            pool: OnceLock::new(),
+            threads,
+            keys: Mutex::default(),
+        }))
     }
 
     /// Proves statements in order.
@@ -144,9 +156,9 @@ impl Shared {
         let mut proofs = Vec::with_capacity(jobs.len());
         for (done, (statement, secret)) in (0_u32..).zip(jobs) {
             if abandoned.load(Ordering::Relaxed) {
-                return Err(ProverError::Threads);
+                return Err(ProverError::Abandoned);
             }
-            let key = self.key(statement.tier(), pool, progress)?;
+            let key = self.key(statement.tier(), pool, progress, abandoned)?;
             // There are at most 64 jobs, so this is exact.
             let of = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
             progress(ProverProgress { stage: Stage::Proving, fraction: f64::from(done) / f64::from(of) });
@@ -163,6 +175,7 @@ impl Shared {
         tier: Tier,
         pool: &rayon::ThreadPool,
         progress: &(dyn Fn(ProverProgress) + Send + Sync),
+        abandoned: &AtomicBool,
     ) -> Result<Arc<ProvingKey>, ProverError> {
         // Held while a key is made, so that it is made once.
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,16 +183,21 @@ impl Shared {
             return Ok(Arc::clone(key));
         }
         let pinned = DEVELOPMENT_KEYS.iter().find(|p| p.tier == tier).ok_or(ProverError::NotPinned)?;
-        let path = self.cache.join(file_name(pinned));
         progress(ProverProgress { stage: Stage::LoadingKeys(tier), fraction: 0.0 });
-        let key = match load(&path, pinned) {
+        let key = match self.cache.load(pinned) {
             Some(key) => key,
             None => {
                 // Another process may be making the same key; whoever comes second finds it done.
-                let _making = lock(&self.cache, pinned);
-                match load(&path, pinned) {
+                let turn = self.cache.wait_for_turn(pinned, abandoned)?;
+                match self.cache.load(pinned) {
                     Some(key) => key,
-                    None => pool.install(|| make(&path, pinned, progress))?,
+                    None => {
+                        let (key, file) = pool.install(|| make(pinned, progress))?;
+                        if let Some(turn) = turn {
+                            turn.keep(&file);
+                        }
+                        key
+                    }
                 }
             }
         };
@@ -190,31 +208,11 @@ impl Shared {
     }
 }
 
-/// Named after the pinned hash, so that keys of different versions never meet.
-fn file_name(pinned: &DevelopmentKey) -> String {
-    let short: String = pinned.proving_key_hash.to_string().chars().take(32).collect();
-    format!("development-{}-{short}.pk", pinned.tier)
-}
-
-/// Reads a key if the file is there and is the pinned one, byte by byte.
-fn load(path: &Path, pinned: &DevelopmentKey) -> Option<ProvingKey> {
-    let len = fs::metadata(path).ok()?.len();
-    if len != pinned.proving_key_len {
-        return None;
-    }
-    let bytes = fs::read(path).ok()?;
-    if ProvingKeyHash::of(&bytes) != pinned.proving_key_hash {
-        tracing::warn!("a cached proving key is damaged; it is made again");
-        return None;
-    }
-    ProvingKey::from_bytes_trusted(&bytes).ok()
-}
-
+/// Makes a key from the public seed; together with its file, which was compared with the pinned hash.
 fn make(
-    path: &Path,
     pinned: &DevelopmentKey,
     progress: &(dyn Fn(ProverProgress) + Send + Sync),
-) -> Result<ProvingKey, ProverError> {
+) -> Result<(ProvingKey, Vec<u8>), ProverError> {
     tracing::warn!(
         "making DEVELOPMENT proving keys from a public seed: anybody can forge proofs under them; \
          this endangers the availability of groups, not their secrecy"
@@ -226,92 +224,15 @@ fn make(
             SetupStage::Polynomials => 0.05,
             SetupStage::FirstGroup => 0.1,
             SetupStage::SecondGroup => 0.7,
-            SetupStage::Finished | _ => 1.0,
+            SetupStage::Finished => 1.0,
+            // A step of a later version, which is between these.
+            _ => return,
         };
         progress(ProverProgress { stage, fraction });
     })?;
-    let bytes = key.to_bytes();
-    if ProvingKeyHash::of(&bytes) != pinned.proving_key_hash {
+    let file = key.to_bytes();
+    if ProvingKeyHash::of(&file) != pinned.proving_key_hash {
         return Err(ProverError::NotPinned);
     }
-    if let Err(error) = write_atomically(path, &bytes) {
-        tracing::warn!(kind = ?error.kind(), "the proving keys could not be cached");
-    }
-    Ok(key)
-}
-
-/// A file under its final name is whole: written aside, flushed, then renamed.
-fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder)?;
-    let temporary = path.with_extension(format!("{}.new", std::process::id()));
-    let written = fs::File::create(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&temporary, path));
-    if renamed.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    renamed
-}
-
-/// A lock between processes, held while it lives; `None` where the folder cannot hold one.
-fn lock(folder: &Path, pinned: &DevelopmentKey) -> Option<fs::File> {
-    fs::create_dir_all(folder).ok()?;
-    let path = folder.join(format!("{}.lock", file_name(pinned)));
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()?;
-    file.lock().ok()?;
-    Some(file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use curve::Point;
-    use protocol::FrameDigest;
-    use std::sync::atomic::AtomicU32;
-
-    fn job() -> (Statement, TreeSecret) {
-        let secret = TreeSecret::generate(&mut UnwrapErr(getrandom::SysRng));
-        let sign = secret.dh(&Point::sign_base()).derive().public();
-        let statement =
-            Statement::new(FrameDigest::new([7; 32]), vec![secret.public(), sign], vec![]).unwrap();
-        (statement, secret)
-    }
-
-    #[tokio::test]
-    async fn makes_keys_once_and_repairs_damaged_ones() {
-        let cache = tempfile::tempdir().unwrap();
-        let made = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&made);
-        let progress = move |p: ProverProgress| {
-            if p.fraction == 0.0 && matches!(p.stage, Stage::MakingKeys(_)) {
-                count.fetch_add(1, Ordering::Relaxed);
-            }
-        };
-        let keys = proofs::VerifyingKeys::development();
-        let path = cache.path().join(file_name(&DEVELOPMENT_KEYS[0]));
-        for (round, expected) in [1, 1, 2].into_iter().enumerate() {
-            if round == 2 {
-                let mut bytes = fs::read(&path).unwrap();
-                bytes[100_000] ^= 1;
-                fs::write(&path, bytes).unwrap();
-            }
-            let (statement, secret) = job();
-            let prover = Prover::new(cache.path().to_owned(), 1);
-            let proofs = prover.prove(vec![(statement.clone(), secret)], progress.clone()).await.unwrap();
-            keys.verify(&statement, &proofs[0]).unwrap();
-            assert_eq!(made.load(Ordering::Relaxed), expected);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_secret_that_does_not_fit_is_an_error() {
-        let cache = tempfile::tempdir().unwrap();
-        let prover = Prover::new(cache.path().to_owned(), 1);
-        let ((statement, _), (_, other)) = (job(), job());
-        let refused = prover.prove(vec![(statement, other)], |_| ()).await;
-        assert!(matches!(refused, Err(ProverError::Prove(_))), "{refused:?}");
-    }
+    Ok((key, file))
 }

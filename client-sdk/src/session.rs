@@ -193,7 +193,7 @@ pub(crate) enum SessionError {
     #[error("{0}")]
     NotPossible(&'static str),
     /// Content that cannot be sealed.
-    #[error("the content is too long for one message")]
+    #[error("the content is too long: one message holds about 65,000 bytes")]
     TooLong,
 }
 

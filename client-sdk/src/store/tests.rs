@@ -175,16 +175,15 @@ fn timeline_is_append_only_and_in_order() {
 fn long_entries_come_in_several_answers() {
     let home = Home::new();
     let store = home.open();
-    let entry = vec![1; 20 * 1024 * 1024];
-    store
-        .write(|tx| {
-            tx.put_entry(&A, 0, &entry)?;
-            tx.put_entry(&A, 1, &entry)
-        })
-        .unwrap();
-    let first = store.read(|tx| tx.entries(&A, 0, 10)).unwrap();
-    assert_eq!(first.len(), 1);
-    assert_eq!(store.read(|tx| tx.entries(&A, 1, 10)).unwrap().len(), 1);
+    store.write(|tx| (0..4).try_for_each(|position| tx.put_entry(&A, position, &[1; 1000]))).unwrap();
+    let lengths = |from, most| {
+        let entries = store.read(|tx| tx.entries_within(&A, from, 10, most)).unwrap();
+        entries.iter().map(|entry| entry.0).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(0, 2500), [0, 1]);
+    assert_eq!(lengths(2, 2500), [2, 3]);
+    // One that is longer alone comes alone.
+    assert_eq!(lengths(1, 10), [1]);
 }
 
 #[test]

@@ -141,6 +141,16 @@ impl<'s> ReadTx<'s> {
         from: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.entries_within(group, from, limit, MAX_BATCH)
+    }
+
+    pub(super) fn entries_within(
+        &self,
+        group: &GroupId,
+        from: u64,
+        limit: usize,
+        most_bytes: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         // A position above the range of the file is behind every entry.
         let (Some(row), Ok(from)) = (self.row(group)?, i64::try_from(from)) else { return Ok(Vec::new()) };
         let mut statement = self.sql.prepare_cached(
@@ -151,7 +161,7 @@ impl<'s> ReadTx<'s> {
         while let Some(found) = rows.next()? {
             let entry = self.open_at(Series::Timeline, row, group, found)?;
             bytes = bytes.saturating_add(entry.1.len());
-            if bytes > MAX_BATCH && !entries.is_empty() {
+            if bytes > most_bytes && !entries.is_empty() {
                 break;
             }
             entries.push(entry);
