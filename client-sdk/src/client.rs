@@ -410,6 +410,8 @@ impl Client {
         let mut session = Box::new(Session::from_invite(&opened, &package, state.state.as_bytes(), title)?);
         let group = session.group();
         session.next_position = self.handle(group).end().await?.0;
+        // One of an earlier membership may be left.
+        inner.forget_token(&group);
         let live = Live::begin(inner, session, lock, Vec::new(), Vec::new()).await?;
         drop(live.sync().await?);
         let handle = self.handle(group);
