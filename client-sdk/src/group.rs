@@ -189,7 +189,11 @@ impl Group {
     }
 
     /// Seals, stores, sends, and returns the message's sequence number once the log shows it.
-    async fn send(&self, content: Content) -> Result<u64, Error> {
+    fn send(&self, content: Content) -> BoxFuture<'_, Result<u64, Error>> {
+        Box::pin(self.send_unboxed(content))
+    }
+
+    async fn send_unboxed(&self, content: Content) -> Result<u64, Error> {
         let mut live = self.load().await?.sync().await?;
         live = live.heal_if_dirty().await?;
         for roster in live.session.due_rosters() {

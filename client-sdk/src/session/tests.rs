@@ -111,10 +111,7 @@ impl Person {
     fn texts(&self) -> Vec<&str> {
         self.entries
             .iter()
-            .filter_map(|e| match &e.what {
-                What::Text { text } => Some(text.as_str()),
-                _ => None,
-            })
+            .filter_map(|e| if let What::Text { text } = &e.what { Some(text.as_str()) } else { None })
             .collect()
     }
 
