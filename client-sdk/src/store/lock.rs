@@ -53,7 +53,8 @@ impl Store {
     /// Waits for and takes the exclusive right to change a group.
     ///
     /// Tasks of this process take turns in the order they asked. The lock of another process is tried again every tenth
-    /// of a second rather than waited for on a thread, so that whoever gives up waiting leaves nothing behind.
+    /// of a second rather than waited for on a thread, so that whoever gives up waiting leaves nothing behind. Needs a
+    /// tokio runtime with its timer on.
     ///
     /// # Errors
     /// [`StoreError::Files`] when the lock file cannot be opened or the file system has no locks.

@@ -258,6 +258,46 @@ fn a_read_sees_one_state() {
 }
 
 #[test]
+fn a_full_disk_undoes_the_transaction() {
+    let home = Home::new();
+    let store = home.open();
+    put(&store, Scope::Group(A), "state", b"before");
+    let limit_pages = |pages: u32| {
+        let connection = store.0.writer.lock().unwrap();
+        connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    };
+    limit_pages(20);
+    let result = store.write(|tx| {
+        tx.put(Scope::Group(A), "state", b"after")?;
+        // The failure is passed over, and what follows must not be kept alone.
+        let _ = tx.put(Scope::Group(A), "big", &[1; 1_000_000]);
+        tx.put(Scope::Group(B), "state", b"after")
+    });
+    assert!(matches!(result, Err(StoreError::Undone)), "{result:?}");
+    let result = store.write(|tx| tx.put_entry(&A, 0, &[1; 1_000_000]));
+    assert!(matches!(result, Err(StoreError::Full)), "{result:?}");
+    assert_eq!(get(&store, Scope::Group(A), "state").unwrap(), b"before");
+    assert_eq!(store.read(|tx| tx.groups()).unwrap(), [A]);
+    limit_pages(10_000);
+    put(&store, Scope::Group(A), "big", &[1; 1_000_000]);
+}
+
+#[test]
+fn a_writer_that_does_not_end_is_not_waited_for_without_end() {
+    let home = Home::new();
+    let store = home.open();
+    let raw = home.raw();
+    raw.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.0.writer.lock().unwrap().busy_timeout(core::time::Duration::from_millis(1)).unwrap();
+    let result = store.write(|tx| tx.put(Scope::Home, "n", b"1"));
+    assert!(matches!(result, Err(StoreError::Busy)), "{result:?}");
+    // Reading goes on beside it.
+    assert_eq!(get(&store, Scope::Home, "n"), None);
+    raw.execute_batch("ROLLBACK").unwrap();
+    put(&store, Scope::Home, "n", b"1");
+}
+
+#[test]
 fn values_have_a_longest_length() {
     let home = Home::new();
     let store = home.open();
