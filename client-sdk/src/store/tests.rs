@@ -226,6 +226,7 @@ fn a_deleted_group_is_gone_and_its_successor_new() {
         .unwrap();
     store
         .write(|tx| {
+            tx.put(Scope::Group(A), "state", b"about to go")?;
             tx.delete_group(&A)?;
             tx.delete_group(&A)?;
             assert_eq!(tx.groups()?, [B]);

@@ -55,18 +55,25 @@ async fn nothing_is_in_the_clear() {
 }
 
 #[test]
-fn replaced_values_do_not_linger_after_closing() {
+fn replaced_and_deleted_values_do_not_linger_after_closing() {
     let home = Home::new();
-    let old: Vec<u8> = {
+    let mut old: Vec<Vec<u8>> = Vec::new();
+    {
         let store = home.open();
-        put(&store, Scope::Home, "secret", b"first");
-        let sealed = home.raw().query_row("SELECT sealed FROM parts", (), |row| row.get(0)).unwrap();
-        put(&store, Scope::Home, "secret", b"other");
-        sealed
-    };
-    for (path, bytes) in files(&home) {
-        assert!(!contains(&bytes, &old), "{}", path.display());
+        let sealed = |name| -> Vec<u8> {
+            let tag = store.0.keys.part_tag(name);
+            home.raw().query_row("SELECT sealed FROM parts WHERE tag = ?1", (tag,), |row| row.get(0)).unwrap()
+        };
+        for name in ["replaced", "shortened", "deleted", "stays"] {
+            put(&store, Scope::Home, name, &[7; 500]);
+            old.push(sealed(name));
+        }
+        put(&store, Scope::Home, "replaced", &[8; 500]);
+        put(&store, Scope::Home, "shortened", b"");
+        store.write(|tx| tx.delete(Scope::Home, "deleted")).unwrap();
     }
+    let found = |sealed: &Vec<u8>| files(&home).iter().any(|(_, bytes)| contains(bytes, &sealed[200..300]));
+    assert_eq!(old.iter().map(found).collect::<Vec<_>>(), [false, false, false, true]);
 }
 
 #[test]
@@ -223,6 +230,11 @@ fn altered_or_moved_rows_are_noticed() {
         ("timeline", "UPDATE timeline SET position = -1 WHERE id = 1"),
         ("timeline", "UPDATE timeline SET sealed = (SELECT sealed FROM timeline WHERE id = 1) WHERE id = 4"),
         ("timeline", "UPDATE timeline SET sealed = (SELECT sealed FROM parts WHERE id = 3) WHERE id = 1"),
+        (
+            "timeline",
+            "UPDATE timeline SET sealed = (SELECT sealed FROM log_hashes h
+                                           WHERE h.row = timeline.row AND h.position = timeline.position)",
+        ),
         (
             "log_hashes",
             "UPDATE log_hashes SET sealed = (SELECT sealed FROM timeline t WHERE t.position = log_hashes.position)",
