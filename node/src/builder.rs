@@ -259,7 +259,6 @@ impl Node {
 
     /// Everything clients may ask. With `exposition` measurements are answered here as well, for nodes without a
     /// listener for operators.
-    #[must_use]
     pub fn router(&self, exposition: Option<Exposition>) -> Router {
         let routes = router::clients(Arc::clone(&self.app));
         let routes = match exposition {
@@ -270,7 +269,6 @@ impl Node {
     }
 
     /// What operators may ask: measurements and health.
-    #[must_use]
     pub fn operators_router(&self, exposition: Exposition) -> Router {
         let routes = router::operators(Arc::clone(&self.app), exposition);
         self.stack.wrap(routes.fallback(router::nothing_here))

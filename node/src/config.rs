@@ -112,6 +112,9 @@ pub struct GroupSettings {
     pub tail_bytes: ByteSize,
     /// How long a group whose log does not fold is left alone before it is tried again.
     pub broken_for: Period,
+    /// Groups that may be founded on this store in all; without it, any number. Counted from when it is first set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<u64>,
 }
 
 impl Default for GroupSettings {
@@ -128,6 +131,7 @@ impl Default for GroupSettings {
             tail_frames: nonzero(64),
             tail_bytes: ByteSize::from_kib(256),
             broken_for: Period::from_secs(60),
+            quota: None,
         }
     }
 }

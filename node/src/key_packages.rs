@@ -99,8 +99,7 @@ impl KeyPackages {
         }
         self.check_owner(mailbox, &body.write_key, now).await?;
         let name = store_name(mailbox);
-        let mut taken = 0;
-        for entry in body.packages {
+        for (taken, entry) in body.packages.into_iter().enumerate() {
             let package = NewPackage {
                 bytes: Bytes::from(entry.sealed.into_bytes()),
                 last_resort: entry.last_resort,
@@ -122,7 +121,6 @@ impl KeyPackages {
                 Err(MailboxError::Expired) => return Err(MailboxFailure::BadExpiry),
                 Err(error) => return Err(Failure::from(error).into()),
             }
-            taken += 1;
         }
         Ok(self.status(mailbox))
     }

@@ -41,8 +41,10 @@ pub enum RunError {
 #[error("the store stopped after a failed write")]
 struct StoreStopped;
 
-/// Runs a node on `listener` until `shutdown` is requested, and stops it in order: no new connections, requests under
-/// way finish, streams end with a hint, groups write down where they stand, the store closes.
+/// Runs a node on `listener` until `shutdown` is requested, and then stops it in order.
+///
+/// No new connections are taken, requests under way finish, streams end with a hint, groups write down where they
+/// stand, the store closes.
 ///
 /// # Errors
 /// [`RunError`]; the process should end then, and be started again by whatever watches it.
@@ -129,7 +131,7 @@ fn origin_of(address: SocketAddr) -> Result<NodeOrigin, OriginError> {
     match address {
         SocketAddr::V4(v4) if v4.port() == 80 => format!("http://{}", v4.ip()).parse(),
         SocketAddr::V6(v6) if v6.port() == 80 => format!("http://[{}]", v6.ip()).parse(),
-        address => format!("http://{address}").parse(),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => format!("http://{address}").parse(),
     }
 }
 

@@ -136,8 +136,7 @@ async fn recover(error: io::Error) -> io::Result<()> {
         tokio::time::sleep(ACCEPT_PAUSE).await;
         return Ok(());
     }
-    match error.kind() {
-        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted => Ok(()),
-        _ => Err(error),
-    }
+    let of_one =
+        matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted);
+    if of_one { Ok(()) } else { Err(error) }
 }

@@ -1,8 +1,9 @@
 //! Founding a group: the one frame that has no state before it.
 
-use frame_log::{AppendError, Record};
+use frame_log::{AppendError, Meta, MetaKey, MetaValue, Record};
 use group_state::{GroupState, admission};
 use protocol::{Epoch, Refusal, Seq};
+use tokio::sync::Mutex;
 
 use super::{Arrived, Env, Stored, Taken};
 use crate::{
@@ -11,6 +12,40 @@ use crate::{
     verify::Lane,
 };
 
+/// How many groups were founded, kept only where there is a quota.
+const FOUNDED: MetaKey = MetaKey::new("node/groups-founded");
+
+/// Holds founders to the quota, one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Founding(Mutex<()>);
+
+impl Founding {
+    /// As [`create`], if there is room for one more group.
+    ///
+    /// A crash between a group's first frame and the count leaves the count one short, which is no harm.
+    pub(super) async fn create(
+        &self,
+        env: &Env,
+        arrived: &Arrived,
+    ) -> Result<Result<Stored, Taken>, Failure> {
+        let Some(quota) = env.settings.quota else { return create(env, arrived).await };
+        let _one_at_a_time = self.0.lock().await;
+        let founded = match Meta::load(&*env.store, FOUNDED).await? {
+            Some(value) => u64::from_be_bytes(value.as_bytes().try_into().map_err(|_| Failure::Internal)?),
+            None => 0,
+        };
+        if founded >= quota {
+            return Err(Failure::StorageFull);
+        }
+        let created = create(env, arrived).await?;
+        if created.is_ok() {
+            let count = founded.saturating_add(1).to_be_bytes().to_vec();
+            env.store.save(FOUNDED, MetaValue::new(count)).await?;
+        }
+        Ok(created)
+    }
+}
+
 /// Checks an Init and appends it at position 0 of its own log.
 ///
 /// Its id is a digest of what it says, so nobody can found a group under somebody else's id; two nodes that get the
@@ -18,7 +53,7 @@ use crate::{
 ///
 /// # Errors
 /// [`Failure`]: the refusal, a full queue, or a failure of the store.
-pub(super) async fn create(env: &Env, arrived: &Arrived) -> Result<Result<Stored, Taken>, Failure> {
+async fn create(env: &Env, arrived: &Arrived) -> Result<Result<Stored, Taken>, Failure> {
     let frame = &arrived.frame;
     let now = env.now();
     if let protocol::head::Place::Operation { at, .. } = frame.head().place {

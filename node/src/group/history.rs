@@ -83,10 +83,10 @@ impl History {
         if start.is_none() && book.horizon > Seq::ZERO {
             return Err(Failure::HistoryGap { horizon: book.horizon });
         }
-        let gap = |failure| match failure {
-            // The fold stopped at an operation that is gone; where the kept ones begin is known better here.
-            Failure::HistoryGap { .. } => Failure::HistoryGap { horizon: book.horizon },
-            other => other,
+        // The fold stopped at an operation that is gone; where the kept ones begin is known better here.
+        let gap = |failure| {
+            let is_gap = matches!(failure, Failure::HistoryGap { .. });
+            if is_gap { Failure::HistoryGap { horizon: book.horizon } } else { failure }
         };
         let then =
             open::fold_to(env, &group, start, Some(seq)).await.map_err(gap)?.ok_or(Failure::Unserved)?;

@@ -16,12 +16,13 @@ use tokio::{
 };
 
 use super::{
-    Arrived, Env, Gone, Group, Shared, Stored, Tail, Taken, create, history, open,
+    Arrived, Env, Group, Shared, Stored, Tail, Taken, create, history, open,
     snapshots::Snapshots,
     task::{Ended, Rates, Task},
 };
 use crate::{
     failure::{Facts, Failure, too_fast},
+    metrics::Stage,
     verify::Lane,
 };
 
@@ -42,6 +43,7 @@ struct Registry {
     looking_back: Semaphore,
     uses: AtomicU64,
     creations: Limiter,
+    founding: create::Founding,
     /// A key nobody has signed with; checking against it takes as long as checking against a group's.
     decoy: protocol::VerifyingKey,
 }
@@ -67,6 +69,7 @@ impl Groups {
             looking_back,
             uses: AtomicU64::new(0),
             creations,
+            founding: create::Founding::default(),
             decoy: SigningKey::from_seed(&[0xdc; 32]).verifying_key(),
         }))
     }
@@ -113,8 +116,8 @@ impl Groups {
     /// Once the group's task has begun with the frame, or the frame founds a group, it is carried out to its end.
     pub(crate) async fn post(&self, arrived: Arrived) -> Result<Stored, Failure> {
         let id = arrived.frame.head().group;
-        if let Some(answer) = self.seen_before(&arrived).await? {
-            return answer;
+        if let Some(stored) = self.seen_before(&arrived).await? {
+            return Ok(stored);
         }
         for _ in 0..MAX_REOPENS {
             let Some(group) = self.open(&id).await? else {
@@ -124,27 +127,21 @@ impl Groups {
                     self.feign(&arrived).await
                 };
             };
-            match group.post(arrived.clone()).await {
-                Ok(verdict) => return verdict,
-                Err(Gone) => {}
+            if let Ok(verdict) = group.post(arrived.clone()).await {
+                return verdict;
             }
         }
         Err(Failure::Busy)
     }
 
-    /// The answer to a frame that is a retry, found without its group being opened.
-    async fn seen_before(&self, arrived: &Arrived) -> Result<Option<Result<Stored, Failure>>, Failure> {
+    /// The answer to a frame that is a retry, found without its group being opened; `None` for a new one.
+    async fn seen_before(&self, arrived: &Arrived) -> Result<Option<Stored>, Failure> {
         let head = arrived.frame.head();
-        self.0.env.metrics.checked(crate::metrics::Stage::Duplicate);
-        let Some((seq, th)) = self.0.env.store.find(&head.group, &head.frame_id).await? else {
-            return Ok(None);
-        };
-        self.known(arrived, Taken { seq, th }).await.map(|answer| Some(Ok(answer))).or_else(|failure| {
-            match failure {
-                refused @ Failure::Refused { .. } => Ok(Some(Err(refused))),
-                other => Err(other),
-            }
-        })
+        self.0.env.metrics.checked(Stage::Duplicate);
+        match self.0.env.store.find(&head.group, &head.frame_id).await? {
+            Some((seq, th)) => self.known(arrived, Taken { seq, th }).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn known(&self, arrived: &Arrived, taken: Taken) -> Result<Stored, Failure> {
@@ -172,7 +169,7 @@ impl Groups {
         self.0.creations.take(&(), 1).map_err(too_fast)?;
         let groups = self.clone();
         let job = tokio::spawn(async move {
-            match create::create(&env, &arrived).await? {
+            match groups.0.founding.create(&env, &arrived).await? {
                 Ok(stored) => {
                     env.metrics.group_created();
                     Ok(stored)
@@ -188,7 +185,7 @@ impl Groups {
         let (frame, decoy) = (Arc::clone(&arrived.frame), self.0.decoy);
         let metrics = Arc::clone(&self.0.env.metrics);
         let check = move || {
-            metrics.checked(crate::metrics::Stage::Authenticate);
+            metrics.checked(Stage::Authenticate);
             let signature = frame.auth.leaf.or(frame.auth.owner).or(frame.auth.ticket);
             let signature = signature.unwrap_or(protocol::SignatureBytes::new([1; 64]));
             // The verdict does not matter: nobody has this key's secret to gain anything by.
@@ -212,9 +209,8 @@ impl Groups {
     pub(crate) async fn raise_horizon(&self, id: &GroupId, horizon: Seq) -> Result<(), Failure> {
         for _ in 0..MAX_REOPENS {
             let group = self.open(id).await?.ok_or(Failure::NotFound)?;
-            match group.raise_horizon(horizon).await {
-                Ok(done) => return done,
-                Err(Gone) => {}
+            if let Ok(done) = group.raise_horizon(horizon).await {
+                return done;
             }
         }
         Err(Failure::Busy)

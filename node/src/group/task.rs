@@ -105,10 +105,9 @@ impl Task {
                     Ok(())
                 }
             };
-            match outcome {
-                Err(Failure::Unserved | Failure::HistoryGap { .. }) => return Ended::Broken,
-                // The store may come back; the next request or hint tries again.
-                Err(_) | Ok(()) => {}
+            // After any other failure the store may come back; the next request or hint tries again.
+            if let Err(Failure::Unserved | Failure::HistoryGap { .. }) = outcome {
+                return Ended::Broken;
             }
         }
     }

@@ -77,7 +77,8 @@ impl FromRequestParts<Arc<App>> for Reader {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let Id(id) = Id::<GroupId>::from_request_parts(parts, app).await?;
-        let header = parts.headers.get(header::AUTHORIZATION).ok_or(Problem::new(ErrorCode::Unauthorized))?;
+        let unauthorized = || Problem::new(ErrorCode::Unauthorized);
+        let header = parts.headers.get(header::AUTHORIZATION).ok_or_else(unauthorized)?;
         let invalid = || Problem::new(ErrorCode::TokenInvalid);
         let token = header
             .to_str()

@@ -1,4 +1,4 @@
-//! The machine-readable description of the node's routes (OpenAPI 3.1).
+//! The machine-readable description of the node's routes, in version 3.1 of the `OpenAPI` format.
 
 mod operations;
 mod schemas;

@@ -19,7 +19,7 @@ pub(crate) async fn tree(
         return Err(Problem::new(ErrorCode::Forbidden));
     }
     let book = reader.group.book();
-    let epoch = query.epoch.unwrap_or(book.state.epoch());
+    let epoch = query.epoch.unwrap_or_else(|| book.state.epoch());
     let at = app.history.state_at(&book, epoch).await?;
     Ok(accepted.answer(StateAnswer {
         state: StateSnapshot::new(at.state.to_vec()),

@@ -74,7 +74,12 @@ async fn cheap_checks_come_before_costly_ones() {
     let stale = {
         let Place::Operation { at, tree_hash_after, .. } = update.frame.head().place else { panic!() };
         let base = protocol::Ctx::new([7; 32]);
-        resigned(&club, &update, Place::Operation { base, at, tree_hash_after }, update.frame.head().body.clone())
+        resigned(
+            &club,
+            &update,
+            Place::Operation { base, at, tree_hash_after },
+            update.frame.head().body.clone(),
+        )
     };
     assert_eq!(refused(&site, &group, stale).await, (ErrorCode::StaleEpoch, [1, 1, 1, 1, 0]));
     let surplus = made(update.frame.clone(), |frame| {

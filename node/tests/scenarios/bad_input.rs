@@ -31,10 +31,17 @@ async fn random_bytes_at_every_path() {
                     body[byte] = u8::try_from(rng.next_u32() & 0xff).unwrap();
                 }
             }
-            let method = if rng.next_u32() % 4 == 0 { "PUT" } else if rng.next_u32() % 2 == 0 { "POST" } else { "GET" };
+            let method = if rng.next_u32().is_multiple_of(4) {
+                "PUT"
+            } else if rng.next_u32().is_multiple_of(2) {
+                "POST"
+            } else {
+                "GET"
+            };
             let content_type = ["application/protobuf", "application/json", "text/plain", ""];
             let content_type = content_type[usize::try_from(rng.next_u32() % 4).unwrap()];
-            let query = ["", "?from=x", "?epoch=-1", "?from=18446744073709551615", "?epoch=1&purpose=root", "?%00"];
+            let query =
+                ["", "?from=x", "?epoch=-1", "?from=18446744073709551615", "?epoch=1&purpose=root", "?%00"];
             let query = query[usize::try_from(rng.next_u32() % 6).unwrap()];
             let request = Request::builder()
                 .method(method)
@@ -86,14 +93,18 @@ async fn failures_are_problem_documents() {
     let reply = site.send(site.client.request(Method::DELETE, site.url(&frames))).await;
     assert_eq!((reply.status, reply.code()), (405, ErrorCode::MethodNotAllowed));
     assert!(reply.headers["allow"].to_str().unwrap().contains("POST"));
-    let reply = site.send(site.client.post(site.url(&frames)).header("content-type", "text/plain").body("x")).await;
+    let reply =
+        site.send(site.client.post(site.url(&frames)).header("content-type", "text/plain").body("x")).await;
     assert_eq!((reply.status, reply.code()), (415, ErrorCode::UnsupportedMediaType));
     let reply = site.send(site.client.get(site.url(paths::NODE)).header("accept", "text/html")).await;
     assert_eq!((reply.status, reply.code()), (406, ErrorCode::NotAcceptable));
     let long = vec![0_u8; 600 * 1024];
     let reply = site.post_bytes(&club.group(), long).await;
     assert_eq!((reply.status, reply.code()), (413, ErrorCode::PayloadTooLarge));
-    for path in ["/v1/group/xyz/frames", &frames.to_uppercase().replace("/V1/GROUP/", "/v1/group/").replace("/FRAMES", "/frames")] {
+    for path in [
+        "/v1/group/xyz/frames",
+        &frames.to_uppercase().replace("/V1/GROUP/", "/v1/group/").replace("/FRAMES", "/frames"),
+    ] {
         let reply = site.get(path, None).await;
         assert_eq!((reply.status, reply.code()), (400, ErrorCode::InvalidRequest), "{path}");
     }
@@ -104,7 +115,10 @@ async fn failures_are_problem_documents() {
     let request = site.client.post(site.url(&frames)).header("content-type", "application/json");
     let reply = site.send(request.header("accept", "application/json").body(body)).await;
     let answer: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-    assert_eq!((reply.status, &answer["receipt"]["seq"], &answer["duplicate"]), (200, &1.into(), &false.into()));
+    assert_eq!(
+        (reply.status, &answer["receipt"]["seq"], &answer["duplicate"]),
+        (200, &1.into(), &false.into())
+    );
     site.stop().await;
 }
 

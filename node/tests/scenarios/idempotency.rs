@@ -38,7 +38,8 @@ async fn sent_again_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Arc::new(EmbeddedFrameLog::open(folder.path(), Options::default()).unwrap());
     let store = open();
-    let site = Site::with(SiteOptions { store: store.clone(), sole_writer: true, ..Default::default() }).await;
+    let site =
+        Site::with(SiteOptions { store: store.clone(), sole_writer: true, ..Default::default() }).await;
     let id = site.node.id();
     let (mut club, init) = Club::found(11);
     let mut sent = vec![(init.clone(), site.accept(&mut club, init).await)];

@@ -4,7 +4,10 @@ use api::{ErrorCode, frames::FrameReceipt};
 use frame_log::Limit;
 use protocol::Seq;
 
-use crate::kit::{Club, Made, Site, site::{poll_once, soon}};
+use crate::kit::{
+    Club, Made, Site,
+    site::{poll_once, soon},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_request_is_carried_out_whole_or_not_at_all() {

@@ -25,7 +25,8 @@ fn package(n: u8, last_resort: bool) -> KeyPackageEntry {
 async fn put(site: &Site, mailbox: &MailboxId, key: u8, packages: Vec<KeyPackageEntry>) -> Reply {
     let body = PutKeyPackages { write_key: MailboxWriteKey::new([key; 32]), packages };
     let request = site.client.post(site.url(&paths::key_packages(mailbox)));
-    site.send(request.header("content-type", "application/protobuf").body(body.encode(Format::Protobuf))).await
+    site.send(request.header("content-type", "application/protobuf").body(body.encode(Format::Protobuf)))
+        .await
 }
 
 async fn claim(site: &Site, mailbox: &MailboxId) -> Reply {

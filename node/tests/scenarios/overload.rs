@@ -84,6 +84,25 @@ async fn leaves_and_groups_have_their_rates() {
 }
 
 #[tokio::test]
+async fn groups_have_a_quota() {
+    let mut config = generous();
+    config.groups.quota = Some(2);
+    let site = Site::with(SiteOptions { config: config.clone(), ..Default::default() }).await;
+    let mut club = site.found(116).await;
+    site.found(117).await;
+    let (_, third) = Club::found(118);
+    let reply = site.post(&third).await;
+    assert_eq!((reply.status, reply.code()), (507, ErrorCode::StorageFull));
+    let message = club.message(b"those there are go on");
+    site.accept(&mut club, message).await;
+    let store = site.store.clone();
+    site.stop().await;
+    let site = Site::with(SiteOptions { store, config, ..Default::default() }).await;
+    assert_eq!(site.post(&third).await.code(), ErrorCode::StorageFull);
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn addresses_and_tokens_have_their_rates() {
     let mut config = generous();
     config.rates.peer_frames = Quota { per_minute: 1, burst: 2 };

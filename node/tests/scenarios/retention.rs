@@ -91,8 +91,7 @@ async fn messages_go_before_operations() {
 
     // Frames that are gone are still known by their ids.
     let first = club.log[1].clone();
-    let again: api::frames::FrameReceipt =
-        site.post_bytes(&group, first.encode().unwrap()).await.decode();
+    let again: api::frames::FrameReceipt = site.post_bytes(&group, first.encode().unwrap()).await.decode();
     assert!(again.duplicate);
     assert_eq!(again.receipt.seq, Seq::new(1));
 

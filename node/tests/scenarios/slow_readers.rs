@@ -8,7 +8,10 @@ use futures_util::StreamExt;
 use service_kit::config::Period;
 use tower::ServiceExt;
 
-use crate::kit::{Club, Site, SiteOptions, Stream, generous, site::{poll_once, soon}};
+use crate::kit::{
+    Club, Site, SiteOptions, Stream, generous,
+    site::{poll_once, soon},
+};
 
 async fn site(lag_grace: Period) -> Site {
     let mut config = generous();

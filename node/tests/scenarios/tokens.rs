@@ -35,7 +35,10 @@ async fn root() {
     let sign = club.sign_secret();
     let mark = club.mark(1);
     site.accept(&mut club, mark).await;
-    assert_eq!(site.page_reply(&group, 0, FrameForm::Full, &answer.token).await.code(), ErrorCode::TokenRevoked);
+    assert_eq!(
+        site.page_reply(&group, 0, FrameForm::Full, &answer.token).await.code(),
+        ErrorCode::TokenRevoked
+    );
     let dirty = club.state.epoch();
     let refused = site.answer(&group, dirty, Claims::Root, |s| s.sign_root(&sign, &mut rng)).await;
     // That key is no key of an epoch a removed member does not know, so nothing is said about it.
@@ -44,7 +47,10 @@ async fn root() {
     // Afterwards those of epochs before the removal stay worthless.
     let heal = club.heal(0);
     site.accept(&mut club, heal).await;
-    assert_eq!(site.page_reply(&group, 0, FrameForm::Full, &answer.token).await.code(), ErrorCode::TokenRevoked);
+    assert_eq!(
+        site.page_reply(&group, 0, FrameForm::Full, &answer.token).await.code(),
+        ErrorCode::TokenRevoked
+    );
     let late = site.answer(&group, dirty, Claims::Root, |s| s.sign_root(&sign, &mut rng)).await;
     assert_eq!((late.code(), late.problem().epoch()), (ErrorCode::NotAccepted, None));
     let token = site.root_token(&mut club).await;
@@ -68,7 +74,8 @@ async fn leaf() {
     site.page(&group, 0, &invited).await;
 
     let founder = site.leaf_token(&club, club.member(0)).await;
-    let wrong = |slot: u32, leaf_id: u64| Claims::Leaf { slot: Slot::new(slot), leaf_id: LeafId::new(leaf_id) };
+    let wrong =
+        |slot: u32, leaf_id: u64| Claims::Leaf { slot: Slot::new(slot), leaf_id: LeafId::new(leaf_id) };
     for claims in [wrong(0, 1), wrong(1, 0), wrong(7, 1)] {
         let sig = club.member(1).sig.clone();
         let reply = site.answer(&group, club.state.epoch(), claims, |s| s.sign(&sig)).await;
@@ -206,7 +213,8 @@ async fn a_token_opens_one_group_for_a_quarter_of_an_hour() {
         ]
     };
     // A foreign token, an unknown group, a string: no difference.
-    for (group, token) in [(b.group(), &token), (unknown, &token), (a.group(), &made_up), (unknown, &made_up)] {
+    for (group, token) in [(b.group(), &token), (unknown, &token), (a.group(), &made_up), (unknown, &made_up)]
+    {
         for path in paths_of(&group) {
             let reply = site.get(&path, Some(token)).await;
             assert_eq!((reply.status, reply.code()), (401, ErrorCode::TokenInvalid), "{path}");

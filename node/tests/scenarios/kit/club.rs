@@ -43,7 +43,7 @@ pub struct Made {
 #[derive(Clone)]
 enum Then {
     Secret(Slot, TreeSecret),
-    Member(Member),
+    Member(Box<Member>),
     Gone(Slot),
 }
 
@@ -92,7 +92,16 @@ impl Club {
         Self::found_with(seed, policy())
     }
 
+    /// As [`Self::found`], by a clock that shows `now`.
+    pub fn found_at(seed: u8, now: u64) -> (Self, Made) {
+        Self::founded(seed, policy(), now)
+    }
+
     pub fn found_with(seed: u8, policy: Policy) -> (Self, Made) {
+        Self::founded(seed, policy, START)
+    }
+
+    fn founded(seed: u8, policy: Policy, now: u64) -> (Self, Made) {
         let mut rng = ChaCha20Rng::from_seed([seed; 32]);
         let (owner, sig) = (SigningKey::generate(&mut rng), SigningKey::generate(&mut rng));
         let secret = TreeSecret::generate(&mut rng);
@@ -105,14 +114,13 @@ impl Club {
             policy,
             sig: sig.verifying_key(),
             secret: secret.clone(),
-            at: UnixSeconds::new(START),
+            at: UnixSeconds::new(now),
         };
         let authored = author::found(founding, frame_id(&mut rng)).unwrap();
         let frame = sign(authored, Vec::new(), &[(Role::Leaf, &sig), (Role::Owner, &owner)], &mut rng);
         let state = GroupState::create(&frame, keys()).unwrap().verify(keys()).unwrap().state;
         let founder = Member { slot: Slot::ZERO, leaf_id: LeafId::ZERO, secret, sig };
-        let club =
-            Self { state, owner, members: vec![founder], rng, now: START, log: vec![frame.clone()] };
+        let club = Self { state, owner, members: vec![founder], rng, now, log: vec![frame.clone()] };
         let bytes = frame.encode().unwrap();
         (club, Made { frame, bytes, then: Vec::new() })
     }
@@ -135,7 +143,7 @@ impl Club {
                     let member = self.members.iter_mut().find(|m| m.slot == *slot).unwrap();
                     member.secret = secret.clone();
                 }
-                Then::Member(member) => self.members.push(member.clone()),
+                Then::Member(member) => self.members.push(Member::clone(member)),
                 Then::Gone(slot) => self.members.retain(|m| m.slot != *slot),
             }
         }
@@ -152,18 +160,20 @@ impl Club {
         let author = Author::new(&state, at, id, capacity()).unwrap();
         let authored = author.update_key(Slot::new(slot), secret.clone(), None).unwrap();
         let sig = self.member(slot).sig.clone();
-        self.made(authored, b"sealed".to_vec(), &[(Role::Leaf, &sig)], vec![Then::Secret(Slot::new(slot), secret)])
+        self.made(
+            authored,
+            b"sealed".to_vec(),
+            &[(Role::Leaf, &sig)],
+            vec![Then::Secret(Slot::new(slot), secret)],
+        )
     }
 
     /// Adds one member by name; it is invited.
     pub fn add(&mut self, doer: u32) -> Made {
         let (state, at, id) = self.author();
         let (sig, secret) = (SigningKey::generate(&mut self.rng), TreeSecret::generate(&mut self.rng));
-        let invitee = Invitee {
-            secret: secret.clone(),
-            sig: sig.verifying_key(),
-            expires: at.saturating_add(2 * DAY),
-        };
+        let invitee =
+            Invitee { secret: secret.clone(), sig: sig.verifying_key(), expires: at.saturating_add(2 * DAY) };
         let leaf_id = state.tree().next_leaf_id();
         let author = Author::new(&state, at, id, capacity()).unwrap();
         let authored = author.add_members(Slot::new(doer), vec![invitee]).unwrap();
@@ -173,7 +183,7 @@ impl Club {
         };
         let doer = self.member(doer).sig.clone();
         let owner = self.owner.clone();
-        let then = vec![Then::Member(Member { slot, leaf_id, secret, sig })];
+        let then = vec![Then::Member(Box::new(Member { slot, leaf_id, secret, sig }))];
         self.made(authored, b"sealed".to_vec(), &[(Role::Leaf, &doer), (Role::Owner, &owner)], then)
     }
 
@@ -189,8 +199,12 @@ impl Club {
         };
         let authored = Author::new(&state, at, id, capacity()).unwrap().plain(Body::IssueTicket(body));
         let (doer, owner) = (self.member(doer).sig.clone(), self.owner.clone());
-        let made =
-            self.made(authored, b"sealed".to_vec(), &[(Role::Leaf, &doer), (Role::Owner, &owner)], Vec::new());
+        let made = self.made(
+            authored,
+            b"sealed".to_vec(),
+            &[(Role::Leaf, &doer), (Role::Owner, &owner)],
+            Vec::new(),
+        );
         (made, ticket)
     }
 
@@ -201,13 +215,14 @@ impl Club {
         let external = TreeSecret::generate(&mut self.rng).public();
         let leaf_id = state.tree().next_leaf_id();
         let author = Author::new(&state, at, id, capacity()).unwrap();
-        let joined = author.join(ticket.verifying_key(), secret.clone(), sig.verifying_key(), external).unwrap();
+        let joined =
+            author.join(ticket.verifying_key(), secret.clone(), sig.verifying_key(), external).unwrap();
         let slot = match &joined.head.body {
             Body::Join(body) => body.change.slot,
             other => panic!("{other:?}"),
         };
         let new = sig.clone();
-        let then = vec![Then::Member(Member { slot, leaf_id, secret, sig })];
+        let then = vec![Then::Member(Box::new(Member { slot, leaf_id, secret, sig }))];
         self.made(joined, b"sealed".to_vec(), &[(Role::Ticket, ticket), (Role::NewLeaf, &new)], then)
     }
 
@@ -259,7 +274,12 @@ impl Club {
     }
 
     /// A message of some epoch, signed with its key.
-    pub fn message_of(&mut self, sign: &TreeSecret, epoch: &group_state::MessageEpoch, content: &[u8]) -> Made {
+    pub fn message_of(
+        &mut self,
+        sign: &TreeSecret,
+        epoch: &group_state::MessageEpoch,
+        content: &[u8],
+    ) -> Made {
         let id = frame_id(&mut self.rng);
         let head = author::message_head(self.state.suite(), self.group(), epoch.epoch, id);
         let mut frame = Frame::unsigned(head, content.to_vec());
@@ -275,7 +295,13 @@ impl Club {
         PathSecrets::derive(tree, member.slot, &member.secret).unwrap().sign().clone()
     }
 
-    fn made(&mut self, authored: Authored, sealed: Vec<u8>, signers: &[(Role, &SigningKey)], then: Vec<Then>) -> Made {
+    fn made(
+        &mut self,
+        authored: Authored,
+        sealed: Vec<u8>,
+        signers: &[(Role, &SigningKey)],
+        then: Vec<Then>,
+    ) -> Made {
         let frame = sign(authored, sealed, signers, &mut self.rng);
         Made { bytes: frame.encode().unwrap(), frame, then }
     }

@@ -1,12 +1,6 @@
 //! A node on a listener of its own, and what a client says to it.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use api::{
     Body as _, ErrorCode, Format, NodeOrigin, Problem, StateAnswer,

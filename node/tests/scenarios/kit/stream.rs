@@ -37,7 +37,8 @@ impl Stream {
         let (mut name, mut id, mut data) = ("message", "", String::new());
         let mut empty = true;
         for line in block.lines().filter(|line| !line.is_empty()) {
-            match line.split_once(':').map(|(field, value)| (field, value.strip_prefix(' ').unwrap_or(value))) {
+            match line.split_once(':').map(|(field, value)| (field, value.strip_prefix(' ').unwrap_or(value)))
+            {
                 Some(("", _)) => self.comments += 1,
                 Some(("event", value)) => name = value,
                 Some(("id", value)) => id = value,
