@@ -231,7 +231,7 @@ struct Run {
     records: usize,
 }
 
-/// Takes turns and keeps each engine's best of ten short runs: whatever else the machine does can only make a run
+/// Takes turns and keeps each engine's best of 24 short runs: whatever else the machine does can only make a run
 /// slower, and it does not pick its victim.
 fn rates(folder: &Path) {
     println!("size batch engine     rec/s  of bare   median  processor/rec");
@@ -239,7 +239,7 @@ fn rates(folder: &Path) {
         for batch in [1, 64] {
             let engines = ["bare", "ours", "fjall", "redb"];
             let mut runs: Vec<Vec<Run>> = engines.iter().map(|_| Vec::new()).collect();
-            for _ in 0..10 {
+            for _ in 0..24 {
                 for (engine, runs) in engines.iter().zip(&mut runs) {
                     runs.push(run(engine, folder, size, batch));
                 }
@@ -274,7 +274,7 @@ fn run(engine: &str, folder: &Path, size: usize, batch: usize) -> Run {
     let mut took = Vec::new();
     let mut total = Duration::ZERO;
     let mut processor = 0;
-    while total < Duration::from_millis(500) {
+    while total < Duration::from_millis(250) {
         let made: Vec<Vec<Made>> = (0..32).map(|_| (0..batch).map(|_| records.make()).collect()).collect();
         let (start, before) = (Instant::now(), processor_ms());
         for made in made {

@@ -22,7 +22,7 @@ use std::{
 
 use lsm_tree::{
     AbstractTree as _, AnyTree, Cache, Config, Guard as _, IterGuardImpl, SequenceNumberCounter, Slice,
-    compaction::Leveled,
+    compaction::Leveled, config::CompressionPolicy,
 };
 
 use crate::{
@@ -54,7 +54,11 @@ impl Store {
         manifest::check(path)?;
         let seqno = SequenceNumberCounter::default();
         let config = Config::new(path, seqno.clone(), SequenceNumberCounter::default())
-            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)));
+            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)))
+            // Said rather than left to the engine's default, which depends on the features a build unifies: sealed
+            // bytes do not compress, and tables must be readable by every build.
+            .data_block_compression_policy(CompressionPolicy::disabled())
+            .index_block_compression_policy(CompressionPolicy::disabled());
         let tree = guard(|| config.open())
             .unwrap_or(Err(lsm_tree::Error::Unrecoverable))
             .map_err(|source| OpenError::Tables { path: path.to_owned(), source })?;
