@@ -79,6 +79,8 @@ impl NodeClient {
         if plain && !options.allow_plain_http && !is_this_machine(base) {
             return Err(HttpError::PlainHttp(address.to_owned()));
         }
+        // The first one installed stays; an application that chose another provider keeps it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut http = reqwest::Client::builder()
             .connect_timeout(options.connect_timeout)
             .tcp_keepalive(Duration::from_secs(30))
