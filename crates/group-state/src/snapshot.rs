@@ -203,7 +203,11 @@ fn read(wire: WireState) -> Option<GroupState> {
         })
         .collect::<Option<Vec<_>>>()?;
     let epoch = Epoch::new(wire.epoch);
-    if !window.is_sorted_by(|a, b| a.epoch < b.epoch) || window.last()?.epoch != epoch {
+    let ctx = Ctx::from_slice(&wire.ctx).ok()?;
+    let tree = Tree::from_bytes(&wire.tree).ok()?;
+    // Messages of the current epoch are checked against the window, so its last entry has to be this very state.
+    let current = MessageEpoch { epoch, ctx, sign_key: tree.sign_key() };
+    if !window.is_sorted_by(|a, b| a.epoch < b.epoch) || *window.last()? != current {
         return None;
     }
     Some(GroupState {
@@ -213,14 +217,14 @@ fn read(wire: WireState) -> Option<GroupState> {
         at: UnixSeconds::new(wire.at),
         first_clean_epoch: Epoch::new(wire.first_clean_epoch),
         closed: wire.closed,
-        tree: Tree::from_bytes(&wire.tree).ok()?,
+        tree,
         transcript: Transcript::from_slice(&wire.transcript).ok()?,
         owner: VerifyingKey::from_slice(&wire.owner).ok()?,
         admin_root: AdminRoot::from_slice(&wire.admin_root).ok()?,
         policy: Policy::from_bytes(&wire.policy).ok()?,
         tickets,
         recovery: RecoveryHash::from_slice(&wire.recovery).ok()?,
-        ctx: Ctx::from_slice(&wire.ctx).ok()?,
+        ctx,
         seq: Seq::new(wire.seq),
         log: LogHash::from_slice(&wire.log).ok()?,
         window,

@@ -289,8 +289,17 @@ impl Group {
     }
 
     pub fn sign_secret(&self) -> TreeSecret {
-        let (active, _) = self.state.tree().leaves().find(|(_, leaf)| leaf.active().is_some()).unwrap();
-        self.path(active.get()).sign().clone()
+        self.known_sign_secret().expect("a tree whose keys follow from its leaves")
+    }
+
+    /// `None` after a liar has broken the tree, which without proofs it can.
+    pub fn known_sign_secret(&self) -> Option<TreeSecret> {
+        if let Some(secret) = self.ring.tree.get(self.state.tree().sign_key().as_bytes()) {
+            return Some(secret.clone());
+        }
+        let (active, leaf) = self.state.tree().leaves().find(|(_, leaf)| leaf.active().is_some())?;
+        let secret = self.tree_secret(leaf.dh()?);
+        Some(PathSecrets::derive(self.state.tree(), active, &secret).ok()?.sign().clone())
     }
 
     pub fn author(&mut self) -> (GroupState, UnixSeconds, FrameId) {
@@ -299,9 +308,17 @@ impl Group {
 
     /// An operation with everything its kind demands, by the members who have it.
     fn draft(&mut self, make: impl FnOnce(Author<'_>, &mut Self) -> Result<Authored, Refusal>) -> Draft {
+        self.attempt(make).unwrap()
+    }
+
+    /// As [`Self::draft`], unless the author refuses.
+    pub fn attempt(
+        &mut self,
+        make: impl FnOnce(Author<'_>, &mut Self) -> Result<Authored, Refusal>,
+    ) -> Result<Draft, Refusal> {
         let (state, at, frame_id) = self.author();
-        let author = Author::new(&state, at, frame_id, max_capacity()).unwrap();
-        let authored = make(author, self).unwrap();
+        let author = Author::new(&state, at, frame_id, max_capacity())?;
+        let authored = make(author, self)?;
         let dirty_after = !authored.tree.is_clean();
         let mut draft = self.signed(authored.head);
         let own = match &draft.head.body {
@@ -312,7 +329,7 @@ impl Group {
             draft.sealed.clear();
         }
         draft.witnesses = Rc::new(authored.witnesses);
-        draft
+        Ok(draft)
     }
 
     /// A head with whatever signatures its kind demands.
