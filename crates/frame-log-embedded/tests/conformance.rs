@@ -77,3 +77,9 @@ async fn keeps_the_contract_one_by_one() {
     let narrow = Options { queue_len: 1, max_group: 1, segment_bytes: 1 << 20, ..Options::default() };
     conformance::run(&Folders::new(narrow)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "a million calls; run it in the release profile"]
+async fn a_million_appends_are_linearizable() {
+    conformance::appends_are_linearizable_over(&Folders::new(Options::default()), 170_000).await;
+}

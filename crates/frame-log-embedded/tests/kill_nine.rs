@@ -28,7 +28,8 @@ use frame_log::{AppendError, FrameLog as _, MailboxId, Mailboxes as _, NewPackag
 use protocol::{Seq, UnixSeconds};
 
 const FOLDER: &str = "FRAME_LOG_UNDER_FIRE";
-const CYCLES: u64 = 20;
+/// Set to run more cycles than usual.
+const CYCLES: &str = "FRAME_LOG_CYCLES";
 const WRITERS: u64 = 16;
 /// Groups 0 to 3 have four writers each, who race; the other four have one each.
 const RACED: u64 = 4;
@@ -88,7 +89,8 @@ async fn every_acknowledged_record_survives() {
     let mut acknowledged: HashMap<u64, u64> = HashMap::new();
     let mut claimed = HashSet::new();
     let mut numbers = Numbers::new(9);
-    for cycle in 0..CYCLES {
+    let cycles = std::env::var(CYCLES).map_or(20, |n| n.parse().unwrap());
+    for cycle in 0..cycles {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["writing_process", "--exact", "--nocapture"])
             .env(FOLDER, folder.path())
@@ -134,7 +136,7 @@ async fn every_acknowledged_record_survives() {
             }
             let acknowledged = acknowledged.get(&group).copied().unwrap_or(0);
             assert!(next >= acknowledged, "group {group} ends at {next}, {acknowledged} were acknowledged");
-            if cycle + 1 == CYCLES {
+            if cycle + 1 == cycles {
                 assert_eq!(assert_exact(&log, group, acknowledged).await, next);
             }
         }

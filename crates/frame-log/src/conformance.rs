@@ -26,7 +26,7 @@ pub use append::{
     survives_reopening,
 };
 pub use follow::{follows_across_the_live_edge, follows_from_any_cursor, follows_many_readers};
-pub use history::appends_are_linearizable;
+pub use history::{appends_are_linearizable, appends_are_linearizable_over};
 pub use mailboxes::{
     claims_race_for_each_package_once, expired_packages_are_gone, mailboxes_are_bounded,
     meta_values_are_kept, retries_do_not_restock,
