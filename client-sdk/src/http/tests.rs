@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, Method, Request, Response, StatusCode, Uri},
 };
 use protocol::{GroupId, UnixSeconds};
+use tokio::sync::Notify;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -28,6 +29,8 @@ enum Part {
     Bytes(Bytes),
     /// The connection is cut here.
     Cut,
+    /// What follows comes when the test says so.
+    Wait(Arc<Notify>),
     /// Nothing more comes, and the connection stays.
     Hang,
 }
@@ -158,10 +161,16 @@ async fn answer(State((handler, log)): State<Shared>, request: Request<Body>) ->
             let parts = futures_util::stream::unfold(VecDeque::from(reply.parts), |mut parts| async move {
                 // Lets what was written so far go out before the next part.
                 tokio::task::yield_now().await;
-                match parts.pop_front()? {
-                    Part::Bytes(bytes) => Some((Ok(bytes), parts)),
-                    Part::Cut => Some((Err(std::io::Error::other("cut")), parts)),
-                    Part::Hang => std::future::pending().await,
+                loop {
+                    return match parts.pop_front()? {
+                        Part::Bytes(bytes) => Some((Ok(bytes), parts)),
+                        Part::Cut => Some((Err(std::io::Error::other("cut")), parts)),
+                        Part::Hang => std::future::pending().await,
+                        Part::Wait(told) => {
+                            told.notified().await;
+                            continue;
+                        }
+                    };
                 }
             });
             Body::from_stream(parts)

@@ -286,6 +286,26 @@ async fn a_silent_link_is_dead_after_three_heartbeats() {
 }
 
 #[tokio::test]
+async fn heartbeats_keep_a_link_alive() {
+    let told = Arc::new(Notify::new());
+    let wait = || Part::Wait(Arc::clone(&told));
+    let beat = Part::Bytes(HEARTBEAT.into());
+    let server = Server::script([Reply::stream([open(0), wait(), beat, wait(), frame(0), Part::Hang])]).await;
+    let clock = clock();
+    let (mut items, _) = follow(&server.client(&clock), None);
+    assert_eq!(short(&mut items).await, Some(Online));
+    let next = tokio::spawn(async move { short(&mut items).await });
+    let silence = Duration::from_secs(45);
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(clock.sleepers(), [silence - Duration::from_secs(30)]);
+    told.notify_one();
+    clock.sleepers_until(|sleepers| sleepers == [silence]).await;
+    clock.advance(Duration::from_secs(30));
+    told.notify_one();
+    assert_eq!(next.await.unwrap(), Some(Frame(0)));
+}
+
+#[tokio::test]
 async fn a_refused_token_is_replaced() {
     let expired = Problem::new(ErrorCode::TokenExpired);
     let revoked = Event::Problem(Problem::new(ErrorCode::TokenRevoked));

@@ -253,7 +253,9 @@ async fn a_frame_whose_outcome_is_open_is_left_to_the_caller() {
     ];
     for reply in open {
         let server = Server::script([reply]).await;
-        let error = server.client(&clock()).post_frame(&GROUP, b"frame".to_vec()).await.unwrap_err();
+        let clock = clock();
+        hurry(&clock);
+        let error = server.client(&clock).post_frame(&GROUP, b"frame".to_vec()).await.unwrap_err();
         assert!(!error.has_no_side_effects(), "{error:?}");
         assert_eq!(server.seen().len(), 1, "{error:?}");
     }
