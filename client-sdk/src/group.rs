@@ -260,17 +260,48 @@ impl Group {
     /// # Errors
     /// As [`Self::update_keys`], and [`Error::BadText`] for a contact that is none or has no package left.
     pub async fn invite_contact(&self, contact: &str, ttl: Duration) -> Result<String, Error> {
-        let contact =
-            Contact::parse(contact.trim()).map_err(|e| Error::bad_text("the contact is not usable", e))?;
+        self.invite_contacts(&[contact], ttl).await?.pop().ok_or(Error::System)
+    }
+
+    /// Invites up to 64 people by name at once: one operation and one proof for each, all of them or none. Returns
+    /// their invites in the order of `contacts`; without contacts it does nothing.
+    ///
+    /// Every contact gives up one key package, also where a later one turns out to have none left and nobody is
+    /// invited.
+    ///
+    /// # Errors
+    /// As [`Self::invite_contact`], and [`Error::NotPossible`] (`too_many`) for more than 64.
+    pub async fn invite_contacts(&self, contacts: &[&str], ttl: Duration) -> Result<Vec<String>, Error> {
+        if contacts.len() > protocol::limits::MAX_CHANGES {
+            return Err(Error::NotPossible {
+                code: "too_many",
+                detail: format!("at most {} people are invited at once", protocol::limits::MAX_CHANGES),
+            });
+        }
+        let parse = |text: &&str| {
+            Contact::parse(text.trim()).map_err(|e| Error::bad_text("the contact is not usable", e))
+        };
+        let contacts = contacts.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        if contacts.is_empty() {
+            return Ok(Vec::new());
+        }
         let live = self.load().await?.sync().await?;
-        let package = self.client.claim_package(&contact, live.session.fold.suite()).await?;
-        let intent = Intent::AddMembers { packages: vec![package], ttl: ttl.as_secs() };
-        let mut live = live.submit(intent).await?;
-        let at = live.session.invites.iter().rposition(|(to, _)| *to == contact.identity);
-        let at = at.ok_or(Error::System)?;
-        let (_, text) = live.session.invites.remove(at);
+        let suite = live.session.fold.suite();
+        let mut packages = Vec::with_capacity(contacts.len());
+        for contact in &contacts {
+            packages.push(self.client.claim_package(contact, suite).await?);
+        }
+        let mut live = live.submit(Intent::AddMembers { packages, ttl: ttl.as_secs() }).await?;
+        // The newest of each person: an older one may lie there unclaimed.
+        let invites = &mut live.session.invites;
+        let mut texts = Vec::with_capacity(contacts.len());
+        for contact in contacts.iter().rev() {
+            let at = invites.iter().rposition(|(to, _)| *to == contact.identity).ok_or(Error::System)?;
+            texts.push(invites.remove(at).1);
+        }
+        texts.reverse();
         live.checkpoint().await?;
-        Ok(text)
+        Ok(texts)
     }
 
     /// Invites that were sealed but never handed over, because the program ended in between. Takes them away.
