@@ -24,8 +24,8 @@ use e2ee::{
 use group_state::GroupState;
 use proofs::VerifyingKeys;
 use protocol::{
-    Epoch, FrameHash, FrameId, GroupId, LeafId, LogHash, Refusal, Seq, ServedFrame, SigningKey, Slot,
-    VerifyingKey, frame::Served,
+    Epoch, Frame, FrameHash, FrameId, GroupId, LeafId, LogHash, Refusal, Seq, ServedFrame, SigningKey, Slot,
+    VerifyingKey, frame::Served, head::Place,
 };
 use rand_core::CryptoRng;
 use ratchet_tree::PathSecrets;
@@ -35,7 +35,7 @@ pub(crate) use author::Intent;
 pub(crate) use join::{FoundingDraft, JoinAttempt, Joining, JoiningStep};
 pub(crate) use keys::EpochKeys;
 pub(crate) use message::TEXT;
-pub(crate) use roster::{Member, Members};
+pub(crate) use roster::{Member, Members, Shown};
 
 use crate::entry::{Entry, Person, Position, What};
 
@@ -128,8 +128,20 @@ pub(crate) struct Held {
     pub(crate) frame: Vec<u8>,
 }
 
+impl Outgoing {
+    /// The epoch it was sealed for.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        match Frame::decode(&self.bytes).ok()?.head().place {
+            Place::Message { epoch } => Some(epoch),
+            Place::Operation { .. } => None,
+        }
+    }
+}
+
 /// Most messages held for want of a credential; further ones are recorded as unreadable.
 const MAX_HELD: usize = 1_000;
+/// Most bytes held so. They are stored anew with every step, and a row of the store is bounded.
+const MAX_HELD_BYTES: usize = 2 * 1024 * 1024;
 
 /// Everything a client knows of one group.
 pub(crate) struct Session {
@@ -269,7 +281,8 @@ impl Session {
         if let Standing::Forked(evidence) = &self.standing {
             return Err(SessionError::Forked { seq: evidence.seq, code: "forked" });
         }
-        if served.seq <= self.fold.seq() {
+        // What follows a removal is not for us, even where it comes in the same page.
+        if served.seq <= self.fold.seq() || matches!(self.standing, Standing::Removed(_)) {
             return Ok(Vec::new());
         }
         let expected = self.next_seq();
@@ -277,7 +290,7 @@ impl Session {
             return Err(SessionError::Gap { expected, got: served.seq });
         }
         let done = match &served.content {
-            Served::MessageHash(hash) => self.pass_over(hash),
+            Served::MessageHash(hash) => self.pass_over(served, hash),
             Served::Frame(frame) | Served::Operation(frame) if frame.kind().is_operation() => {
                 self.process_operation(served, frame, env)
             }
@@ -291,9 +304,9 @@ impl Session {
     }
 
     /// Goes on past a message whose content was pruned before we saw it.
-    fn pass_over(&mut self, hash: &FrameHash) -> Result<Vec<Entry>, SessionError> {
+    fn pass_over(&mut self, served: &ServedFrame, hash: &FrameHash) -> Result<Vec<Entry>, SessionError> {
         self.fold = self.fold.pass_over_message(hash).ok_or(Refusal::Malformed)?;
-        Ok(Vec::new())
+        Ok(self.take_outgoing(served, hash).unwrap_or_default())
     }
 
     /// Stops for good: the node's history cannot be trusted.

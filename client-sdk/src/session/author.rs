@@ -33,6 +33,9 @@ use crate::entry::What;
 pub(crate) enum Intent {
     /// Give the own leaf a fresh secret; an invitee joins by it.
     UpdateKey,
+    /// Give the own leaf a fresh secret and a fresh pseudonym, so that nothing copied earlier speaks for it. Completes
+    /// a removal along the way.
+    Renew,
     /// Invite people by their key packages.
     AddMembers { packages: Vec<KeyPackage>, ttl: u64 },
     /// Open a ticket.
@@ -62,6 +65,7 @@ pub(crate) struct Draft {
     frame: Frame,
     jobs: Vec<(Statement, TreeSecret)>,
     secret: Option<TreeSecret>,
+    sig: Option<SigningKey>,
     external: Option<TreeSecret>,
     invites: Vec<PendingInvite>,
 }
@@ -84,7 +88,7 @@ impl Draft {
             hash: self.frame.hash(),
             bytes,
             secret: self.secret,
-            sig: None,
+            sig: self.sig,
             external: self.external,
             invites: self.invites,
         })
@@ -132,6 +136,7 @@ impl Session {
         let author = Author::new(&self.fold, now, id, max_capacity(env)?)?;
         let at = author.at();
         let mut secret = None;
+        let mut sig: Option<SigningKey> = None;
         let mut external = None;
         let mut invites = Vec::new();
         let mut content = None;
@@ -143,6 +148,18 @@ impl Session {
                 let fresh = fresh_secret(env.rng);
                 secret = Some(fresh.clone());
                 (author.update_key(slot, fresh, None)?, leaf)
+            }
+            Intent::Renew => {
+                let (fresh, key) = (fresh_secret(env.rng), SigningKey::generate(env.rng));
+                let new_sig = Some(key.verifying_key());
+                secret = Some(fresh.clone());
+                sig = Some(key);
+                let authored = if self.fold.is_clean() {
+                    author.update_key(slot, fresh, new_sig)?
+                } else {
+                    author.heal(slot, None, OwnLeaf::Update(fresh, new_sig), || fresh_secret(env.rng))?
+                };
+                (authored, leaf)
             }
             Intent::AddMembers { packages, ttl } => {
                 let expires = at.saturating_add(*ttl);
@@ -235,8 +252,9 @@ impl Session {
         let mut frame = authored.frame(sealed);
         let digest = frame.digest(&self.fold.ctx());
         frame.auth = self.sign(&digest, signers)?;
+        frame.auth.new_leaf = sig.as_ref().map(|key| key.sign(&Role::NewLeaf.message(&digest)));
         let jobs = jobs(authored, &digest)?;
-        Ok(Draft { frame, jobs, secret, external, invites })
+        Ok(Draft { frame, jobs, secret, sig, external, invites })
     }
 
     /// What can be known without trying.
@@ -260,6 +278,7 @@ impl Session {
                 | Intent::Expire(_)
                 | Intent::MarkOwn(_)
                 | Intent::Heal { .. }
+                | Intent::Renew
                 | Intent::Close
         );
         if clean_only && !self.fold.is_clean() {

@@ -25,7 +25,7 @@ use super::{
     author::{frame_id, fresh_secret, jobs, leaf_signature, max_capacity, profile},
     keys::{NewEpoch, joiner},
     operation::own,
-    roster::{Members, binding, own_entry},
+    roster::{Member, Members, Shown, binding, own_entry},
 };
 use crate::entry::{Entry, Position, What};
 
@@ -126,7 +126,7 @@ impl FoundingDraft {
         };
         let new = NewEpoch::derive(&state, &self.joiner)?;
         let mut members = Members::default();
-        members.admit(&state, self.entry);
+        members.admit(&state, self.entry, Shown::ByLeaf);
         let mut session = Session {
             own: own(&state, Slot::ZERO, self.secret, self.sig)?,
             fold: state,
@@ -190,8 +190,11 @@ impl Session {
             return Err(forked);
         }
         let mut members = Members::default();
+        // Ourselves first, or a roster could say that the own leaf is somebody else's.
+        let (identity, name) = (*package.package().identity(), package.package().name().as_str().to_owned());
+        members.insert(own.leaf_id, Member { identity, name, entry: None, proven: true });
         for entry in invite.roster.iter().flat_map(|r| r.entries()) {
-            members.admit(&fold, entry.clone());
+            members.admit(&fold, entry.clone(), Shown::ByRoster);
         }
         Ok(Self {
             own,
@@ -336,7 +339,8 @@ impl Joining {
         let mut members = Members::default();
         if let Some(leaf) = self.fold.tree().leaf(slot).live() {
             let profile = profile(env.name, &self.fold.group(), env.identity);
-            members.admit(&self.fold, own_entry(&binding(&self.fold, slot, leaf), profile, env.identity));
+            let entry = own_entry(&binding(&self.fold, slot, leaf), profile, env.identity);
+            members.admit(&self.fold, entry, Shown::ByLeaf);
         }
         let mut session = Session {
             own,

@@ -5,9 +5,9 @@ use e2ee::{
     message::Opened,
     payload::{Carrier, LogPosition, PayloadContext, SignedPayload},
 };
-use protocol::{Frame, LeafId, Refusal, ServedFrame, head::Place};
+use protocol::{Frame, FrameHash, LeafId, Refusal, ServedFrame, head::Place};
 
-use super::{Env, Held, MAX_HELD, Session, SessionError};
+use super::{Env, Held, MAX_HELD, MAX_HELD_BYTES, Session, SessionError, Shown};
 use crate::entry::{Entry, What};
 
 /// An opened message whose every check held.
@@ -38,18 +38,21 @@ impl Session {
         if let Some(refusal) = refused {
             return Ok(vec![self.unreadable(served, refusal.code())]);
         }
-        if let Some(own) = self.take_outgoing(served, frame) {
+        if let Some(own) = self.take_outgoing(served, &frame.hash()) {
             return Ok(own);
         }
         match self.open(served, frame, env)? {
             Ok(read) => self.deliver(served, frame, read, env),
-            Err(Unread::Uncredentialed(leaf_id)) if self.held.len() < MAX_HELD => {
+            Err(Unread::Uncredentialed(leaf_id)) => {
                 let Some(bytes) = frame.encode() else { return Ok(Vec::new()) };
+                let held = self.held.iter().map(|h| h.frame.len()).sum::<usize>();
+                if self.held.len() >= MAX_HELD || held.saturating_add(bytes.len()) > MAX_HELD_BYTES {
+                    return Ok(vec![self.unreadable(served, "no_credential")]);
+                }
                 let received_at_ms = served.received_at_ms;
                 self.held.push(Held { seq: served.seq, received_at_ms, leaf_id, frame: bytes });
                 Ok(Vec::new())
             }
-            Err(Unread::Uncredentialed(_)) => Ok(vec![self.unreadable(served, "no_credential")]),
             Err(Unread::For(reason)) => Ok(vec![self.unreadable(served, reason)]),
         }
     }
@@ -60,16 +63,18 @@ impl Session {
     }
 
     /// Our own message comes back: its key is used up, so what it said was kept with it.
-    fn take_outgoing(&mut self, served: &ServedFrame, frame: &Frame) -> Option<Vec<Entry>> {
-        let at =
-            self.outbox.iter().position(|o| o.frame_id == frame.head().frame_id && o.hash == frame.hash())?;
+    ///
+    /// By its hash, so that it is known also where the node holds no more of it.
+    pub(super) fn take_outgoing(&mut self, served: &ServedFrame, hash: &FrameHash) -> Option<Vec<Entry>> {
+        let at = self.outbox.iter().position(|o| o.hash == *hash)?;
         let outgoing = self.outbox.remove(at);
         let sender = self.person(self.own.leaf_id);
+        let epoch = outgoing.epoch();
         let Some(what) = outgoing.what else {
             self.roster_due = false;
             return Some(Vec::new());
         };
-        let Place::Message { epoch } = frame.head().place else { return Some(Vec::new()) };
+        let epoch = epoch.unwrap_or_else(|| self.fold.epoch());
         Some(vec![self.entry(served, epoch, Some(sender), what)])
     }
 
@@ -115,7 +120,7 @@ impl Session {
             && let Ok(Content::Roster(roster)) = payload.claimed_content()
         {
             for entry in roster.into_entries() {
-                self.members.admit(&self.fold, entry);
+                self.members.admit(&self.fold, entry, Shown::ByRoster);
             }
         }
         let Some(identity) = self.members.shown(leaf_id) else {
@@ -162,7 +167,7 @@ impl Session {
         let what = match read.content {
             Content::Roster(roster) => {
                 for entry in roster.into_entries() {
-                    self.members.admit(&self.fold, entry);
+                    self.members.admit(&self.fold, entry, Shown::ByRoster);
                 }
                 self.roster_due = false;
                 return Ok(self.release_held(env));

@@ -21,9 +21,10 @@ use protocol::{
     head::Place,
 };
 use ratchet_tree::{PathSecrets, Status};
+use zeroize::Zeroize as _;
 
 use super::{
-    Env, EpochKeys, Member, Own, Pending, Session, SessionError, Standing,
+    Env, EpochKeys, Member, Own, Pending, Session, SessionError, Shown, Standing,
     keys::{NewEpoch, joiner},
 };
 use crate::entry::{Entry, Person, What};
@@ -92,9 +93,6 @@ impl Session {
         if self.standing == Standing::Invited && is_active || self.standing == Standing::Lost && mine {
             self.standing = Standing::Member;
         }
-        if effects.closed {
-            self.standing = Standing::Closed;
-        }
         self.take_told(&effects, &told);
         self.note_roster(frame, &effects, mine);
         if let Some(pending) = pending {
@@ -104,6 +102,9 @@ impl Session {
         let epoch = self.fold.epoch();
         let mut entries = vec![self.entry(served, epoch, sender, what)];
         entries.extend(self.release_held(env));
+        if effects.closed {
+            self.close();
+        }
         Ok(entries)
     }
 
@@ -119,11 +120,27 @@ impl Session {
             return false;
         }
         let digest = frame.digest(&base);
+        // An invitee goes together with who invited it.
+        let leaf = self.fold.tree().leaf(self.own.slot).live();
+        let (inviter, invited_until) = match leaf.map(|l| l.status) {
+            Some(Status::Invited { expires, keyed_by }) => {
+                (self.fold.tree().slot_of_leaf(keyed_by), Some(expires))
+            }
+            Some(Status::Active) | None => (None, None),
+        };
+        let concerns = |slot: &Slot| *slot == self.own.slot || Some(*slot) == inviter;
         if let Body::Leave(slot) = &head.body {
-            let own = self.own.sig.verifying_key();
-            let signed =
-                frame.auth.leaf.is_some_and(|s| own.verify(&Role::Leaf.message(&digest), &s).is_ok());
-            return head.group == self.group() && *slot == self.own.slot && signed;
+            let key = if *slot == self.own.slot {
+                Some(self.own.sig.verifying_key())
+            } else {
+                self.fold.tree().leaf(*slot).active().map(|l| l.sig)
+            };
+            let message = Role::Leaf.message(&digest);
+            let signed = match (key, frame.auth.leaf) {
+                (Some(key), Some(signature)) => key.verify(&message, &signature).is_ok(),
+                _ => false,
+            };
+            return head.group == self.group() && concerns(slot) && signed;
         }
         let by_owner = if let Body::MarkRemoved(marks) = &head.body {
             Some(&marks.slots)
@@ -132,10 +149,11 @@ impl Session {
         } else {
             None
         };
-        let by_leaf = if let Body::Expire(marks) | Body::MarkOwn(marks) = &head.body {
-            Some(&marks.slots)
-        } else {
-            None
+        // Without the owner, only invitees can be marked: overdue ones, or by who invited them.
+        let by_leaf = match &head.body {
+            Body::Expire(marks) if invited_until.is_some_and(|until| until < at) => Some(&marks.slots),
+            Body::MarkOwn(marks) if inviter == Some(marks.doer) => Some(&marks.slots),
+            _ => None,
         };
         let (Some(slots), owner_signs) = (by_owner.or(by_leaf), by_owner.is_some()) else { return false };
         let owner = frame.auth.owner.is_some_and(|signature| {
@@ -149,7 +167,7 @@ impl Session {
             _ => false,
         };
         head.group == self.group()
-            && slots.contains(&self.own.slot)
+            && slots.iter().any(|slot| if owner_signs { concerns(slot) } else { *slot == self.own.slot })
             && if owner_signs { owner } else { by_doer }
     }
 
@@ -206,6 +224,9 @@ impl Session {
             return self.removed(served, frame, next, effects);
         }
         let before = core::mem::replace(&mut self.fold, next);
+        if effects.closed {
+            self.close();
+        }
         let epoch = self.fold.epoch();
         let (sender, what) = self.describe(frame, &before, effects);
         vec![self.entry(served, epoch, sender, what)]
@@ -220,7 +241,7 @@ impl Session {
             fold.tree().leaf(self.own.slot).live().is_some_and(|leaf| {
                 leaf.leaf_id == self.own.leaf_id && leaf.sig == self.own.sig.verifying_key()
             });
-        if fold.group() != self.group() || fold.seq() < self.fold.seq() {
+        if fold.group() != self.group() || fold.seq() < self.fold.seq() || !may_follow(&self.fold, &fold) {
             return Err(fork("state_mismatch"));
         }
         if !ours {
@@ -228,9 +249,7 @@ impl Session {
         }
         self.fold = fold;
         self.standing = Standing::Lost;
-        self.own.path = None;
-        self.epochs.clear();
-        self.pending = None;
+        self.wipe_keys();
         self.held.clear();
         let epoch = self.fold.epoch();
         let served = ServedFrame {
@@ -251,11 +270,26 @@ impl Session {
     /// What cannot serve any more is wiped.
     fn forget(&mut self, seq: Seq) {
         self.standing = Standing::Removed(seq);
-        self.own.path = None;
-        self.epochs.clear();
-        self.pending = None;
+        self.wipe_keys();
         self.outbox.clear();
         self.held.clear();
+    }
+
+    /// Nothing follows in this group, so nothing is kept to read or write with.
+    fn close(&mut self) {
+        self.standing = Standing::Closed;
+        self.wipe_keys();
+        self.outbox.clear();
+        self.held.clear();
+    }
+
+    /// Wipes all that opens something, the leaf's secret included: an epoch begun by a Join or Rejoin starts from the
+    /// root alone, so that whoever finds the secret later could read such epochs from a record of the log.
+    fn wipe_keys(&mut self) {
+        self.own.path = None;
+        self.own.secret.zeroize();
+        self.epochs.clear();
+        self.pending = None;
         self.schedule = super::Schedule::wiped();
     }
 
@@ -263,9 +297,7 @@ impl Session {
     fn taken_over(&mut self, served: &ServedFrame, next: GroupState) -> Vec<Entry> {
         self.fold = next;
         self.standing = Standing::Lost;
-        self.own.path = None;
-        self.epochs.clear();
-        self.pending = None;
+        self.wipe_keys();
         let epoch = self.fold.epoch();
         vec![self.entry(served, epoch, None, What::LeafTakenOver)]
     }
@@ -307,14 +339,15 @@ impl Session {
     /// Takes credentials and invitees into the list of members.
     fn take_told(&mut self, effects: &Effects, told: &Told) {
         if let Some(entry) = &told.credential {
-            self.members.admit(&self.fold, entry.clone());
+            self.members.admit(&self.fold, entry.clone(), Shown::ByLeaf);
         }
         for ((slot, leaf_id), package) in effects.added.iter().zip(&told.added) {
             let leaf = self.fold.tree().leaf(*slot).live();
             // The leaf must be the package's own, otherwise the inviter names somebody it did not invite.
             if leaf.is_some_and(|l| l.sig == *package.sig()) {
                 let name = package.name().as_str().to_owned();
-                self.members.insert(*leaf_id, Member { identity: *package.identity(), name, entry: None });
+                let identity = *package.identity();
+                self.members.insert(*leaf_id, Member { identity, name, entry: None, proven: true });
             }
         }
     }
@@ -398,6 +431,27 @@ impl Session {
         };
         (sender, what)
     }
+}
+
+/// Whether a state on the node's word can come after one that was verified: epochs, times and leaf ids only grow, and
+/// a leaf whose key was set in an epoch we know is as we know it.
+fn may_follow(known: &GroupState, claimed: &GroupState) -> bool {
+    let (old, new) = (known.tree(), claimed.tree());
+    let leaves_agree =
+        new.leaves().filter_map(|(slot, leaf)| Some((slot, leaf.live()?))).all(|(slot, leaf)| {
+            if leaf.since > known.epoch() {
+                return true;
+            }
+            old.leaf(slot).live().is_some_and(|before| {
+                (before.leaf_id, before.dh, before.sig, before.since)
+                    == (leaf.leaf_id, leaf.dh, leaf.sig, leaf.since)
+            })
+        });
+    claimed.suite() == known.suite()
+        && claimed.epoch() >= known.epoch()
+        && claimed.at() >= known.at()
+        && new.next_leaf_id() >= old.next_leaf_id()
+        && leaves_agree
 }
 
 fn leaf_id_at(fold: &GroupState, slot: Slot) -> Option<LeafId> {

@@ -19,6 +19,18 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// The self-signed entry; `None` for an invitee, who is known by its key package until it joins.
     pub(crate) entry: Option<RosterEntry>,
+    /// Whether the leaf itself has shown this identity, or its key package has; otherwise a roster said so.
+    pub(crate) proven: bool,
+}
+
+/// How an entry came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// In an operation of the leaf, which its pseudonym signed.
+    ByLeaf,
+    /// In somebody's roster. Identities sign for leaves, not leaves for identities, so that a member can claim the
+    /// leaf of another one here.
+    ByRoster,
 }
 
 /// Known members, by leaf.
@@ -71,16 +83,20 @@ impl Members {
     }
 
     /// Takes an entry if it is true of the tree in `fold`. A leaf keeps the identity it first showed: another one
-    /// for the same leaf, or for an invitee known by its key package, is not believed.
-    pub(crate) fn admit(&mut self, fold: &GroupState, entry: RosterEntry) -> bool {
+    /// for the same leaf, or for an invitee known by its key package, is not believed. What a roster said gives way to
+    /// what the leaf shows itself.
+    pub(crate) fn admit(&mut self, fold: &GroupState, entry: RosterEntry, shown: Shown) -> bool {
         let Some(leaf) = fold.tree().leaf(entry.slot).live() else { return false };
         if entry.verify(&binding(fold, entry.slot, leaf)).is_err() {
             return false;
         }
         let known = self.0.get(&leaf.leaf_id);
-        if known.is_some_and(|m| m.identity != *entry.identity()) {
+        if known.is_some_and(|m| m.identity != *entry.identity() && (m.proven || shown == Shown::ByRoster)) {
             return false;
         }
+        // Of another identity nothing carries over.
+        let known = known.filter(|m| m.identity == *entry.identity());
+        let proven = shown == Shown::ByLeaf || known.is_some_and(|m| m.proven);
         let newer_profile = known
             .and_then(|m| m.entry.as_ref())
             .is_none_or(|old| old.profile.revision() <= entry.profile.revision());
@@ -92,7 +108,8 @@ impl Members {
         let member = Member {
             identity: *entry.identity(),
             name: entry.profile.name().as_str().to_owned(),
-            entry: Some(entry.clone()),
+            entry: Some(entry),
+            proven,
         };
         self.0.insert(leaf.leaf_id, member);
         true

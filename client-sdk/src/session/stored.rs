@@ -110,6 +110,8 @@ struct WireMember {
     /// A roster of one.
     #[prost(bytes = "vec", tag = "4")]
     entry: Vec<u8>,
+    #[prost(bool, tag = "5")]
+    proven: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -230,6 +232,17 @@ impl WireSession {
             pending.invites.iter_mut().for_each(|i| i.secret.zeroize());
         }
         self.invites.iter_mut().for_each(|i| i.text.zeroize());
+    }
+}
+
+impl WireJoining {
+    fn wipe(&mut self) {
+        self.ticket.zeroize();
+        if let Some(attempt) = &mut self.attempt {
+            attempt.secret.zeroize();
+            attempt.sig.zeroize();
+            attempt.external.zeroize();
+        }
     }
 }
 
@@ -360,11 +373,14 @@ fn read(fold: &[u8], wire: &WireSession) -> Result<Session, StoredError> {
     let slot = Slot::new(wire.slot);
     let own_secret = secret(&wire.secret)?;
     let sig = signing(&wire.sig)?;
-    let own = if matches!(standing, Standing::Removed(_) | Standing::Lost) {
-        // The leaf is not ours any more, so there is no path to derive.
-        operation::detached(slot, LeafId::new(wire.leaf_id), own_secret, sig)
-    } else {
-        operation::own(&fold, slot, own_secret, sig).map_err(|_| StoredError)?
+    let own = match standing {
+        Standing::Invited | Standing::Member => {
+            operation::own(&fold, slot, own_secret, sig).map_err(|_| StoredError)?
+        }
+        // Nothing is derived from the leaf any more, and it may not be ours: a fork can follow the loss of the keys.
+        Standing::Lost | Standing::Removed(_) | Standing::Closed | Standing::Forked(_) => {
+            operation::detached(slot, LeafId::new(wire.leaf_id), own_secret, sig)
+        }
     };
     Ok(Session {
         own,
@@ -434,6 +450,7 @@ fn member_to_wire((leaf_id, member): (LeafId, &Member)) -> WireMember {
         identity: member.identity.as_bytes().to_vec(),
         name: member.name.clone(),
         entry: entry.map(|r| r.to_bytes()).unwrap_or_default(),
+        proven: member.proven,
     }
 }
 
@@ -445,7 +462,8 @@ fn members_from_wire(wire: &[WireMember]) -> Result<Members, StoredError> {
             roster.into_entries().pop().ok_or(StoredError)
         })?;
         let identity = VerifyingKey::from_slice(&member.identity).map_err(|_| StoredError)?;
-        members.insert(LeafId::new(member.leaf_id), Member { identity, name: member.name.clone(), entry });
+        let (name, proven) = (member.name.clone(), member.proven);
+        members.insert(LeafId::new(member.leaf_id), Member { identity, name, entry, proven });
     }
     Ok(members)
 }
@@ -535,12 +553,7 @@ impl Joining {
             }),
         };
         let bytes = encode(&wire);
-        wire.ticket.zeroize();
-        if let Some(attempt) = &mut wire.attempt {
-            attempt.secret.zeroize();
-            attempt.sig.zeroize();
-            attempt.external.zeroize();
-        }
+        wire.wipe();
         bytes
     }
 
@@ -549,7 +562,13 @@ impl Joining {
     /// # Errors
     /// [`StoredError`] when it is not what was stored.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, StoredError> {
-        let wire = WireJoining::decode(bytes).map_err(|_| StoredError)?;
+        let mut wire = WireJoining::decode(bytes).map_err(|_| StoredError)?;
+        let joining = Self::read(&wire);
+        wire.wipe();
+        joining
+    }
+
+    fn read(wire: &WireJoining) -> Result<Self, StoredError> {
         if wire.version != VERSION {
             return Err(StoredError);
         }
@@ -568,8 +587,8 @@ impl Joining {
         Ok(Self {
             fold: GroupState::from_bytes(&wire.fold).map_err(|_| StoredError)?,
             ticket: signing(&wire.ticket)?,
-            title: wire.title,
-            server: wire.server,
+            title: wire.title.clone(),
+            server: wire.server.clone(),
             attempt: attempt.transpose()?,
         })
     }

@@ -12,11 +12,19 @@ use e2ee::{
 use group_state::{Accepted, GroupState};
 use proofs::VerifyingKeys;
 use protocol::{
-    Frame, LogHash, Seq, ServedFrame, SigningKey, Suite, UnixSeconds, body::Policy, frame::Served,
+    Ctx, Frame, LogHash, Seq, ServedFrame, SigningKey, Suite, TreeHash, UnixSeconds,
+    body::{Body, DoerMarks, Policy},
+    digest::Role,
+    frame::Served,
+    head::{Head, Place},
 };
 use rand_core::UnwrapErr;
 
-use super::{Env, FoundingDraft, Intent, Joining, JoiningStep, Session, SessionError, Standing, TEXT};
+use super::{
+    Env, FoundingDraft, Intent, Joining, JoiningStep, Members, Session, SessionError, Shown, Standing, TEXT,
+    author::{frame_id, profile},
+    roster::{binding, own_entry},
+};
 use crate::{
     entry::{Entry, What},
     prover::Prover,
@@ -373,4 +381,148 @@ async fn a_change_of_the_own_leaf_by_somebody_else_raises_the_alarm() {
 fn stored_bytes_are_refused_when_damaged() {
     assert!(Session::from_bytes(b"", b"").is_err());
     assert!(Joining::from_bytes(&[0xff; 40]).is_err());
+}
+
+#[tokio::test]
+async fn a_fork_seen_after_the_keys_were_lost_is_remembered() {
+    let mut ann = Person::new("Ann");
+    let mut log = found(&mut ann).await;
+    let (fold, rest) = (ann.session().fold.to_bytes(), ann.session().to_bytes());
+    let mut thief = Person::new("Ann");
+    thief.identity = ann.identity.clone();
+    thief.session = Some(Session::from_bytes(&fold, &rest).unwrap());
+    thief.act(&mut log, Intent::UpdateKey).await.unwrap();
+    ann.sync(&log);
+    assert_eq!(ann.session().standing, Standing::Lost);
+    ann.session().fork(Seq::new(7), "test");
+    ann.restart();
+    assert!(matches!(ann.session().standing, Standing::Forked(_)));
+}
+
+#[tokio::test]
+async fn what_a_roster_says_gives_way_to_what_the_leaf_shows() {
+    let (mut ann, mut ben, mut cleo) = (Person::new("Ann"), Person::new("Ben"), Person::new("Cleo"));
+    let mut log = found(&mut ann).await;
+    join_by_ticket(&mut log, &mut ann, &mut ben).await;
+    join_by_ticket(&mut log, &mut ann, &mut cleo).await;
+    // Ben's identity signs for Ann's leaf. Cleo, who has seen nobody yet, cannot know better.
+    let (slot, anns) = (ann.session().own.slot, ann.session().own.leaf_id);
+    let claim = |fold: &GroupState, ben: &Person| {
+        let leaf = fold.tree().leaf(slot).live().unwrap();
+        let profile = profile(&ben.name, &fold.group(), &ben.identity);
+        own_entry(&binding(fold, slot, leaf), profile, &ben.identity)
+    };
+    let fold = cleo.session().fold.clone();
+    assert!(cleo.session().members.admit(&fold, claim(&fold, &ben), Shown::ByRoster));
+    // Ann shows herself.
+    ann.act(&mut log, Intent::UpdateKey).await.unwrap();
+    cleo.sync(&log);
+    let fold = cleo.session().fold.clone();
+    let ann_key = ann.identity.verifying_key();
+    assert_eq!(cleo.session().members.shown(anns), Some(&ann_key));
+    for shown in [Shown::ByRoster, Shown::ByLeaf] {
+        assert!(!cleo.session().members.admit(&fold, claim(&fold, &ben), shown));
+    }
+    ann.say(&mut log, "it is me");
+    cleo.sync(&log);
+    assert_eq!(cleo.texts(), ["it is me"]);
+}
+
+#[tokio::test]
+async fn without_the_owner_nobody_can_show_an_active_member_its_removal() {
+    let (mut ann, mut ben, mut cleo) = (Person::new("Ann"), Person::new("Ben"), Person::new("Cleo"));
+    let mut log = found(&mut ann).await;
+    join_by_ticket(&mut log, &mut ann, &mut ben).await;
+    join_by_ticket(&mut log, &mut ann, &mut cleo).await;
+    ben.sync(&log);
+    let (doer, victim) = (ben.session().own.slot, cleo.session().own.slot);
+    let marks = || DoerMarks { doer, slots: vec![victim] };
+    for body in [Body::Expire(marks()), Body::MarkOwn(marks())] {
+        let fold = &ben.session().fold;
+        let base = Ctx::new([9; 32]);
+        let place = Place::Operation { base, at: fold.at(), tree_hash_after: TreeHash::new([0; 32]) };
+        let id = frame_id(&mut UnwrapErr(getrandom::SysRng));
+        let head = Head { suite: fold.suite(), group: fold.group(), frame_id: id, place, body };
+        let mut frame = Frame::unsigned(head, Vec::new());
+        let message = Role::Leaf.message(&frame.digest(&base));
+        frame.auth.leaf = Some(ben.session().own.sig.sign(&message));
+        assert!(!cleo.session().is_removed_by(&frame));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_after_the_removal_and_no_secret_stays() {
+    let (mut ann, mut ben) = (Person::new("Ann"), Person::new("Ben"));
+    let mut log = found(&mut ann).await;
+    join_by_ticket(&mut log, &mut ann, &mut ben).await;
+    let leaf = ben.session().own.leaf_id;
+    ann.act(&mut log, Intent::Remove(vec![leaf])).await.unwrap();
+    ann.act(&mut log, Intent::UpdateKey).await.unwrap();
+    ann.say(&mut log, "not for Ben");
+    // All in one page.
+    for served in log.frames.clone() {
+        ben.take(&served).unwrap();
+    }
+    let told = ben.entries.iter().filter(|e| e.what == What::RemovedSelf).count();
+    assert_eq!((told, &ben.entries.last().unwrap().what), (1, &What::RemovedSelf));
+    let wiped = |person: &mut Person| {
+        let session = person.session();
+        *session.own.secret.to_bytes() == [0; 32] && session.epochs.is_empty() && session.own.path.is_none()
+    };
+    assert!(wiped(&mut ben));
+    ann.act(&mut log, Intent::Close).await.unwrap();
+    assert!(wiped(&mut ann), "a closed group needs no keys either");
+}
+
+#[tokio::test]
+async fn messages_of_the_unknown_are_held_up_to_a_bound() {
+    let (mut ann, mut ben) = (Person::new("Ann"), Person::new("Ben"));
+    let mut log = found(&mut ann).await;
+    join_by_ticket(&mut log, &mut ann, &mut ben).await;
+    ben.sync(&log);
+    ann.session().members = Members::default();
+    let content =
+        Content::Application { content_type: ContentType::new("x").unwrap(), body: vec![7; 60_000] };
+    for _ in 0..40 {
+        let bytes = ben.with_env(|s, env| s.as_mut().unwrap().seal_message(&content, env)).unwrap();
+        let seq = log.append(&bytes).unwrap();
+        let served = log.frames.iter().find(|f| f.seq == seq).unwrap().clone();
+        ann.take(&served).unwrap();
+    }
+    let held: usize = ann.session().held.iter().map(|h| h.frame.len()).sum();
+    assert!(held <= super::MAX_HELD_BYTES && ann.session().held.len() > 20);
+    assert!(matches!(ann.entries.last().unwrap().what, What::Unreadable { .. }));
+}
+
+#[tokio::test]
+async fn an_own_message_is_known_again_where_only_its_hash_is_left() {
+    let mut ann = Person::new("Ann");
+    let mut log = found(&mut ann).await;
+    ann.sync(&log);
+    let content =
+        Content::Application { content_type: ContentType::new(TEXT).unwrap(), body: b"sent".to_vec() };
+    let bytes = ann.with_env(|s, env| s.as_mut().unwrap().seal_message(&content, env)).unwrap();
+    log.append(&bytes).unwrap();
+    let served = heads(&log).pop().unwrap();
+    assert!(matches!(served.content, Served::MessageHash(_)));
+    ann.take(&served).unwrap();
+    assert_eq!(ann.texts(), ["sent"]);
+    assert!(ann.session().outbox.is_empty(), "it would be sent twice");
+}
+
+#[tokio::test]
+async fn a_renewed_leaf_owes_nothing_to_a_copy() {
+    let mut ann = Person::new("Ann");
+    let mut log = found(&mut ann).await;
+    let (fold, rest) = (ann.session().fold.to_bytes(), ann.session().to_bytes());
+    ann.act(&mut log, Intent::Renew).await.unwrap();
+    ann.say(&mut log, "alone again");
+    let mut thief = Person::new("Ann");
+    thief.identity = ann.identity.clone();
+    thief.session = Some(Session::from_bytes(&fold, &rest).unwrap());
+    thief.sync(&log);
+    assert_eq!(thief.session().standing, Standing::Lost);
+    let refused = thief.act(&mut log, Intent::Rejoin).await;
+    assert_eq!(refused, Err(protocol::Refusal::BadSignature));
+    ann.act(&mut log, Intent::UpdateKey).await.unwrap();
 }
