@@ -20,8 +20,11 @@ pub(crate) fn kith() -> Result<PathBuf> {
 }
 
 fn build() -> Result<PathBuf> {
+    // `scripts/test` has built it already, together with the tests.
+    if let Some(built) = std::env::var_os("KITH_BIN") {
+        return Ok(built.into());
+    }
     let mut cargo = Command::new(env!("CARGO"));
-    // The same words as in `scripts/test`: with others, cargo would unify features differently and build anew.
     cargo.args(["build", "--quiet", "--bin", "kith"]).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let test = std::env::current_exe()?;
     let profile = test.ancestors().nth(2).context("the test is not in a target folder")?;
