@@ -150,10 +150,12 @@ impl Session {
             None
         };
         // Without the owner, only invitees can be marked: overdue ones, or by who invited them.
-        let by_leaf = match &head.body {
-            Body::Expire(marks) if invited_until.is_some_and(|until| until < at) => Some(&marks.slots),
-            Body::MarkOwn(marks) if inviter == Some(marks.doer) => Some(&marks.slots),
-            _ => None,
+        let by_leaf = if let Body::Expire(marks) = &head.body {
+            Some(&marks.slots).filter(|_| invited_until.is_some_and(|until| until < at))
+        } else if let Body::MarkOwn(marks) = &head.body {
+            Some(&marks.slots).filter(|_| inviter == Some(marks.doer))
+        } else {
+            None
         };
         let (Some(slots), owner_signs) = (by_owner.or(by_leaf), by_owner.is_some()) else { return false };
         let owner = frame.auth.owner.is_some_and(|signature| {
