@@ -169,7 +169,13 @@ impl NodeBuilder {
             history: Arc::new(History::new(env)),
             challenges: Challenges::new(identity.secret.clone(), origin.clone(), now),
             tokens: Tokens::new(identity.secret.clone()),
-            packages: KeyPackages::new(store, identity.secret.clone(), rates.mailbox_claims, metrics),
+            packages: KeyPackages::new(
+                store,
+                identity.secret.clone(),
+                identity.stream_epoch,
+                rates.mailbox_claims,
+                metrics,
+            ),
             follow: FollowContext {
                 groups: groups.clone(),
                 settings: config.follow.clone(),

@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use api::key_packages::{
-    ClaimedKeyPackage, MailboxId, MailboxStatus, MailboxWriteKey, PutKeyPackages, SealedKeyPackage,
+use api::{
+    frames::StreamEpoch,
+    key_packages::{
+        ClaimedKeyPackage, MailboxId, MailboxStatus, MailboxWriteKey, PutKeyPackages, SealedKeyPackage,
+    },
 };
 use bytes::Bytes;
 use frame_log::{MAX_PACKAGE_TTL, MAX_PACKAGES, MailboxError, NewPackage, Put};
@@ -12,7 +15,12 @@ use service_kit::limiter::{Limiter, Quota};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::{access::mac, failure::Failure, metrics::Metrics, store::SharedStore};
+use crate::{
+    access::mac,
+    failure::{Failure, too_fast},
+    metrics::Metrics,
+    store::SharedStore,
+};
 
 /// Locks that keep two first requests to one mailbox from each setting its key.
 const LOCKS: usize = 64;
@@ -25,12 +33,17 @@ const REFRESH: u64 = MAX_PACKAGE_TTL / 3;
 
 /// The node's side of mailboxes.
 ///
-/// The store keeps packages and knows no owners. The hash of a mailbox's write key is therefore kept as the one
-/// package of a second mailbox, whose name only this node can compute; it lives as long as the longest-lived package,
-/// counted from the owner's last visit.
+/// The store keeps packages and knows neither owners nor rates, so one mailbox is three in the store, under names that
+/// only this node can compute:
+///
+/// - the packages. The name depends on the life of the log: what was claimed after a backup was made is not given out
+///   again once the backup is brought back, because nothing of what it contains is found any more;
+/// - the package of last resort, once more, for those who come while the mailbox is claimed from too fast;
+/// - the hash of the write key. It lives as long as the longest-lived package, counted from the owner's last visit.
 pub(crate) struct KeyPackages {
     store: SharedStore,
     secret: Zeroizing<[u8; 32]>,
+    stream_epoch: StreamEpoch,
     locks: Box<[tokio::sync::Mutex<()>]>,
     claims: Limiter,
     counts: Mutex<Counts>,
@@ -67,12 +80,14 @@ impl KeyPackages {
     pub(crate) fn new(
         store: SharedStore,
         secret: Zeroizing<[u8; 32]>,
+        stream_epoch: StreamEpoch,
         claims: Quota,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
             secret,
+            stream_epoch,
             locks: (0..LOCKS).map(|_| tokio::sync::Mutex::default()).collect(),
             claims: Limiter::new(claims, CLAIM_BUCKETS),
             counts: Mutex::default(),
@@ -98,13 +113,17 @@ impl KeyPackages {
             return Err(MailboxFailure::BadExpiry);
         }
         self.check_owner(mailbox, &body.write_key, now).await?;
-        let name = store_name(mailbox);
+        let name = self.packages_of(mailbox);
         for (taken, entry) in body.packages.into_iter().enumerate() {
             let package = NewPackage {
                 bytes: Bytes::from(entry.sealed.into_bytes()),
                 last_resort: entry.last_resort,
                 expires: entry.expires,
             };
+            if entry.last_resort {
+                let beside = self.last_resort_of(mailbox);
+                self.store.put(&beside, package.clone(), now).await.map_err(Failure::from)?;
+            }
             match self.store.put(&name, package, now).await {
                 Ok(Put::Stored) => self.count(mailbox, |status| {
                     if entry.last_resort {
@@ -134,14 +153,23 @@ impl KeyPackages {
     /// Takes a package out: a one-time one while the mailbox is not claimed from too fast, else the last resort.
     ///
     /// # Errors
-    /// [`MailboxFailure::Gone`] when there is none, whether or not the mailbox exists.
+    /// [`MailboxFailure::Gone`] when there is none, whether or not the mailbox exists; a refusal for those who come too
+    /// fast where there is no last resort.
     pub(crate) async fn claim(
         &self,
         mailbox: &MailboxId,
         now: UnixSeconds,
     ) -> Result<ClaimedKeyPackage, MailboxFailure> {
-        self.claims.take(mailbox, 1).map_err(crate::failure::too_fast)?;
-        let claimed = self.store.claim(&store_name(mailbox), now).await.map_err(Failure::from)?;
+        if let Err(wait) = self.claims.take(mailbox, 1) {
+            let beside = self.store.claim(&self.last_resort_of(mailbox), now).await.map_err(Failure::from)?;
+            let last_resort = beside.ok_or_else(|| too_fast(wait))?;
+            let sealed =
+                SealedKeyPackage::new(last_resort.package.to_vec()).map_err(|_| Failure::Internal)?;
+            self.metrics.package_claimed();
+            let remaining = self.status(mailbox).remaining;
+            return Ok(ClaimedKeyPackage { sealed, last_resort: true, remaining });
+        }
+        let claimed = self.store.claim(&self.packages_of(mailbox), now).await.map_err(Failure::from)?;
         let Some(claimed) = claimed else {
             self.count(mailbox, |status| *status = MailboxStatus { remaining: 0, last_resort: false });
             return Err(MailboxFailure::Gone);
@@ -161,8 +189,7 @@ impl KeyPackages {
         key: &MailboxWriteKey,
         now: UnixSeconds,
     ) -> Result<(), MailboxFailure> {
-        let digest = Hasher::new("kith/v1/node/mailbox-key").fixed(mailbox.as_bytes()).finish();
-        let name = frame_log::MailboxId::new(mac(&self.secret, &digest));
+        let name = self.name("kith/v1/node/mailbox/key", mailbox, 0);
         let hash =
             Hasher::new("kith/v1/node/write-key").fixed(mailbox.as_bytes()).fixed(key.expose()).finish();
         let lock = usize::from(name.as_bytes()[0]) % LOCKS;
@@ -186,6 +213,19 @@ impl KeyPackages {
         Ok(())
     }
 
+    fn packages_of(&self, mailbox: &MailboxId) -> frame_log::MailboxId {
+        self.name("kith/v1/node/mailbox/packages", mailbox, self.stream_epoch.get())
+    }
+
+    fn last_resort_of(&self, mailbox: &MailboxId) -> frame_log::MailboxId {
+        self.name("kith/v1/node/mailbox/last-resort", mailbox, self.stream_epoch.get())
+    }
+
+    fn name(&self, label: &'static str, mailbox: &MailboxId, life: u64) -> frame_log::MailboxId {
+        let digest = Hasher::new(label).fixed(mailbox.as_bytes()).u64(life).finish();
+        frame_log::MailboxId::new(mac(&self.secret, &digest))
+    }
+
     fn count(&self, mailbox: &MailboxId, change: impl FnOnce(&mut MailboxStatus)) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.0.len() >= COUNTS && !counts.0.contains_key(mailbox) {
@@ -200,10 +240,6 @@ impl std::fmt::Debug for KeyPackages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("KeyPackages")
     }
-}
-
-fn store_name(mailbox: &MailboxId) -> frame_log::MailboxId {
-    frame_log::MailboxId::new(*mailbox.as_bytes())
 }
 
 fn most() -> u32 {

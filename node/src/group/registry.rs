@@ -9,7 +9,6 @@ use std::{
 };
 
 use protocol::{GroupId, Refusal, Seq, SigningKey, body::Body};
-use service_kit::limiter::Limiter;
 use tokio::{
     sync::{Notify, OnceCell, Semaphore, mpsc, watch},
     time::Instant,
@@ -21,7 +20,7 @@ use super::{
     task::{Ended, Rates, Task},
 };
 use crate::{
-    failure::{Facts, Failure, too_fast},
+    failure::{Facts, Failure},
     metrics::Stage,
     verify::Lane,
 };
@@ -42,7 +41,6 @@ struct Registry {
     opening: Semaphore,
     looking_back: Semaphore,
     uses: AtomicU64,
-    creations: Limiter,
     founding: create::Founding,
     /// A key nobody has signed with; checking against it takes as long as checking against a group's.
     decoy: protocol::VerifyingKey,
@@ -61,15 +59,14 @@ impl Groups {
     pub(crate) fn new(env: Arc<Env>) -> Self {
         let opening = Semaphore::new(env.settings.opening_jobs.get());
         let looking_back = Semaphore::new(env.settings.history_jobs.get());
-        let creations = Limiter::new(env.rates.group_creations, 1);
+        let founding = create::Founding::new(&env);
         Self(Arc::new(Registry {
             env,
             active: Mutex::default(),
             opening,
             looking_back,
             uses: AtomicU64::new(0),
-            creations,
-            founding: create::Founding::default(),
+            founding,
             decoy: SigningKey::from_seed(&[0xdc; 32]).verifying_key(),
         }))
     }
@@ -166,7 +163,6 @@ impl Groups {
     /// Founds a group, in a task of its own so that a lost connection does not stop it halfway.
     async fn found(&self, arrived: Arrived) -> Result<Stored, Failure> {
         let env = Arc::clone(&self.0.env);
-        self.0.creations.take(&(), 1).map_err(too_fast)?;
         let groups = self.clone();
         let job = tokio::spawn(async move {
             match groups.0.founding.create(&env, &arrived).await? {

@@ -94,6 +94,32 @@ async fn one_stranger_cannot_empty_it() {
         assert_eq!(claim(&site, &mailbox).await.code(), ErrorCode::RateLimited);
     }
     assert_eq!(claim(&site, &other).await.decode::<ClaimedKeyPackage>().remaining, 9);
+
+    // With a last resort nobody goes away empty-handed, and the others are still spared.
+    put(&site, &mailbox, 7, vec![package(99, true)]).await.decode::<MailboxStatus>();
+    for _ in 0..3 {
+        let claimed: ClaimedKeyPackage = claim(&site, &mailbox).await.decode();
+        assert_eq!((claimed.last_resort, claimed.remaining), (true, 7));
+        assert_eq!(claimed.sealed.as_bytes(), [99; 100]);
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn a_restored_store_gives_nothing_out_twice() {
+    let site = Site::start().await;
+    let mailbox = MailboxId::new([6; 32]);
+    put(&site, &mailbox, 7, vec![package(1, false), package(2, true)]).await.decode::<MailboxStatus>();
+    let store = site.store.clone();
+    site.stop().await;
+    let mut config = generous();
+    config.store.restored = true;
+    let site = Site::with(SiteOptions { store, config, ..Default::default() }).await;
+    // Who knows whether these were claimed after the copy was made? The owner fills it anew, and is still the owner.
+    assert_eq!(claim(&site, &mailbox).await.code(), ErrorCode::PackageGone);
+    assert_eq!(put(&site, &mailbox, 8, vec![package(3, false)]).await.code(), ErrorCode::Forbidden);
+    put(&site, &mailbox, 7, vec![package(3, false)]).await.decode::<MailboxStatus>();
+    assert_eq!(claim(&site, &mailbox).await.decode::<ClaimedKeyPackage>().sealed.as_bytes(), [3; 100]);
     site.stop().await;
 }
 

@@ -23,6 +23,7 @@ mod idempotency;
 mod logs;
 mod lost_connections;
 mod mailboxes;
+mod measure;
 mod overload;
 mod process;
 mod reading;

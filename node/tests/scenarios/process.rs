@@ -10,7 +10,10 @@ use service_kit::{
 };
 use tokio::net::TcpListener;
 
-use crate::kit::{Club, Reply, generous, site::soon};
+use crate::kit::{
+    Club, Reply, generous,
+    site::{client, soon},
+};
 
 async fn get(client: &reqwest::Client, address: SocketAddr, path: &str) -> Reply {
     let response = client.get(format!("http://{address}{path}")).send().await.unwrap();
@@ -21,7 +24,7 @@ async fn get(client: &reqwest::Client, address: SocketAddr, path: &str) -> Reply
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let admin = free.local_addr().unwrap();
     drop(free);

@@ -126,7 +126,7 @@ impl Site {
             let node = Arc::clone(&node);
             async move { node.background().await }
         });
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let jobs = vec![serving, background];
         Self { node, clock, store, exposition, base, client, trigger, jobs }
     }
@@ -305,6 +305,13 @@ impl Site {
 /// Waits for something that is bound to happen, and fails loudly when it does not.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), future).await.expect("did not happen in time")
+}
+
+/// A client as any other; its library asks for a TLS provider even to speak in the clear.
+pub fn client() -> reqwest::Client {
+    // The first one installed stays.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// Polls a future one time.
