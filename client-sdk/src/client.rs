@@ -7,6 +7,7 @@ use std::{
 };
 
 use api::{
+    ErrorCode,
     key_packages::{KeyPackageEntry, MailboxId, MailboxWriteKey, PutKeyPackages, SealedKeyPackage},
     token::{Scope as Reach, TokenAnswer},
 };
@@ -401,6 +402,10 @@ impl Client {
             return Ok(group);
         }
         let lock = inner.store.lock_group(&invite.group).await?;
+        if self.has_joined(invite.group).await? {
+            drop(lock);
+            return self.find_existing(invite.group).await?.ok_or(Error::Contention);
+        }
         let node = inner.node(invite.server.as_str())?;
         self.observe_node(invite.server.as_str()).await?;
         let sig = Answer::Leaf { key: package.sig().clone(), slot: invite.slot, leaf_id: invite.leaf_id };
@@ -470,6 +475,14 @@ impl Client {
         Ok(Some(handle))
     }
 
+    /// Whether a membership is stored that has not ended. Asked under the group's lock: another call or process may have
+    /// joined while this one waited, and its secrets must not be written over.
+    async fn has_joined(&self, group: GroupId) -> Result<bool, Error> {
+        let store = self.inner.store.clone();
+        let standing = blocking(move || Live::stored_standing(&store, group)).await??;
+        Ok(standing.is_some_and(|standing| !matches!(standing, Standing::Removed(_))))
+    }
+
     async fn join_by_ticket(&self, link: &TicketLink) -> Result<Group, Error> {
         let inner = &self.inner;
         let anchor = link.anchor();
@@ -478,6 +491,10 @@ impl Client {
         }
         let server = link.server().as_str();
         let lock = inner.store.lock_group(&anchor.group).await?;
+        if self.has_joined(anchor.group).await? {
+            drop(lock);
+            return self.find_existing(anchor.group).await?.ok_or(Error::Contention);
+        }
         self.observe_node(server).await?;
         let node = inner.node(server)?;
         let ticket = link.ticket().verifying_key();
@@ -533,7 +550,10 @@ impl Client {
                 Posted::Refused(code) => {
                     joining.attempt = None;
                     self.store_joining(&joining).await?;
-                    return Err(Error::Node { code });
+                    // Others may have used the link up meanwhile: asking for the state again tells.
+                    if code != ErrorCode::NotAccepted {
+                        return Err(Error::Node { code });
+                    }
                 }
                 Posted::Unknown => return Err(Error::OutcomeUnknown),
             }
@@ -572,7 +592,8 @@ impl Client {
         loop {
             // The ticket opens heads only; the heads are all that folding takes.
             let heads = token.scope != Reach::Full;
-            let page = node.frames(&group, joining.fold.seq(), 256, heads, &token.token).await?;
+            let after = joining.fold.seq();
+            let page = node.frames(&group, after, 256, heads, &token.token).await?;
             if page.frames.is_empty() {
                 return Ok(None);
             }
@@ -588,6 +609,13 @@ impl Client {
             }
             if joining.fold.seq() >= page.head {
                 return Ok(None);
+            }
+            if joining.fold.seq() == after {
+                // Asked for once more, the same would come for ever.
+                return Err(Error::NotPossible {
+                    code: "bad_answer",
+                    detail: "the node served frames that were asked for long before".to_owned(),
+                });
             }
         }
     }
@@ -651,10 +679,8 @@ impl Client {
     pub async fn group(&self, name: &str) -> Result<Group, Error> {
         let groups = self.groups().await?;
         let by_id = |g: &&GroupSummary| name.len() >= 6 && g.id.starts_with(name);
-        let mut found: Vec<_> = groups.iter().filter(|g| g.title == name).collect();
-        if found.is_empty() {
-            found = groups.iter().filter(by_id).collect();
-        }
+        // Titles come from inviters: one that looks like another group's id must not stand in for it.
+        let found: Vec<_> = groups.iter().filter(|g| g.title == name || by_id(g)).collect();
         match found.as_slice() {
             [one] => {
                 let id = one.id.parse().map_err(|_| Error::NoSuchGroup(name.to_owned()))?;

@@ -129,6 +129,9 @@ impl Follower {
             Some(Event::Reset { .. } | Event::Problem(_)) | None => {
                 self.events = None;
                 self.group.client().inner.forget_token(&self.group.id());
+                // A stream that ends before it told anything may do so again and again.
+                self.group.client().inner.clock.sleep(jittered(self.wait)).await;
+                self.wait = (self.wait * 2).min(WAITS.1);
                 let live = self.group.load().await?.sync().await?;
                 self.after(live).await
             }
@@ -164,9 +167,13 @@ impl Follower {
         let clock = &self.group.client().inner.clock;
         clock.sleep(jittered(Duration::from_millis(500)) * 2).await;
         match self.group.heal().await {
-            // Somebody else got there first, or will.
-            Err(error) if error.is_retryable() => Ok(()),
-            done => done,
+            Err(error @ (Error::Forked { .. } | Error::Store(_))) => Err(error),
+            // Somebody else got there first, or will. Reading goes on in any case.
+            Err(error) => {
+                tracing::debug!(code = error.code(), "a removal is left to others");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 }

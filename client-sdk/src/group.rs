@@ -202,9 +202,15 @@ impl Group {
         live.seal(&content)?;
         live = live.checkpoint().await?;
         live = live.settle_outbox().await?;
-        // Settled means accepted, unless the group ended for us in between.
-        let seq = live.sent.unwrap_or_else(|| live.session.fold.seq());
-        Ok(seq.get())
+        match live.sent {
+            Some(seq) => Ok(seq.get()),
+            // Not accepted, and the group ended for us in between.
+            None if live.session.standing != Standing::Member => {
+                live.session.check_live()?;
+                Err(SessionError::NotJoined.into())
+            }
+            None => Ok(live.session.fold.seq().get()),
+        }
     }
 
     /// Gives the own leaf a fresh key; an invitee joins by it.
@@ -286,6 +292,11 @@ impl Group {
             return Ok(Vec::new());
         }
         let live = self.load().await?.sync().await?;
+        // Before packages are used up for nothing.
+        live.session.check_live()?;
+        if live.session.owner.is_none() {
+            return Err(SessionError::OwnerOnly.into());
+        }
         let suite = live.session.fold.suite();
         let mut packages = Vec::with_capacity(contacts.len());
         for contact in &contacts {
@@ -378,8 +389,9 @@ impl Group {
         live.submit(Intent::Expire(lapsed)).await?.heal_if_dirty().await.map(drop)
     }
 
-    /// For a home whose secrets may have been copied: gives the own leaf a fresh key, and gives up every leaf whose
-    /// secret was chosen here. Invites that were not taken up yet become void.
+    /// For a home whose secrets may have been copied: gives the own leaf a fresh key and a fresh pseudonym, without
+    /// which the copy could rejoin in its place, and gives up the leaves whose secret was chosen here, up to 64 at
+    /// once. Invites that were not taken up yet become void.
     ///
     /// # Errors
     /// As [`Self::update_keys`].
@@ -389,11 +401,17 @@ impl Group {
         let keyed: Vec<Slot> =
             tree.keyed_by(live.session.own.leaf_id).take(protocol::limits::MAX_MARKS).collect();
         if keyed.is_empty() {
-            return live.submit(Intent::UpdateKey).await.map(drop);
+            return live.submit(Intent::Renew).await?.heal_if_dirty().await.map(drop);
         }
         let mut slots = keyed;
         slots.sort_unstable();
-        live.submit(Intent::MarkOwn(slots)).await?.submit(Intent::Heal { fresh: true }).await.map(drop)
+        live.submit(Intent::MarkOwn(slots))
+            .await?
+            .submit(Intent::Renew)
+            .await?
+            .heal_if_dirty()
+            .await
+            .map(drop)
     }
 
     /// Sets how many members the group may have, invitees included. Only the owner may.
@@ -425,7 +443,9 @@ impl Group {
     /// As [`Self::update_keys`].
     pub async fn rejoin(&self) -> Result<(), Error> {
         let live = match self.load().await?.sync().await {
-            Err(Error::Node { code: ErrorCode::HistoryGap }) => self.load().await?.skip_gap().await?,
+            Err(
+                Error::Node { code: ErrorCode::HistoryGap } | Error::NotPossible { code: "history_gap", .. },
+            ) => self.load().await?.skip_gap().await?,
             done => done?,
         };
         let intent = if live.session.fold.is_clean() { Intent::Rejoin } else { Intent::Heal { fresh: true } };
@@ -480,6 +500,11 @@ impl Live {
             if needs_clean(&intent) {
                 self = self.heal_if_dirty().await?;
             }
+            // A frame of ours that the node says it took and does not show: its secrets must not be lost.
+            if self.session.pending.is_some() {
+                return Err(Error::OutcomeUnknown);
+            }
+            let Some(intent) = as_things_stand(&self.session, &intent) else { return Ok(self) };
             let now = self.inner.operation_time();
             let inner = Arc::clone(&self.inner);
             let identity = inner.identity().ok_or(Error::NoIdentity)?;
@@ -542,6 +567,20 @@ impl Live {
     }
 }
 
+/// What an intent comes to in the present state: others may have begun or completed a removal since it was formed.
+/// `None` where nothing is left to do.
+fn as_things_stand(session: &Session, intent: &Intent) -> Option<Intent> {
+    Some(match (intent, &session.standing, session.fold.is_clean()) {
+        (Intent::Heal { fresh: false }, Standing::Member, true) => return None,
+        (Intent::Heal { .. }, Standing::Lost, true) => Intent::Rejoin,
+        (Intent::Heal { .. }, Standing::Member | Standing::Invited, true) => Intent::UpdateKey,
+        (Intent::UpdateKey, Standing::Invited, false) | (Intent::Rejoin, _, false) => {
+            Intent::Heal { fresh: true }
+        }
+        _ => intent.clone(),
+    })
+}
+
 /// Whether an operation waits for a pending removal to be completed.
 const fn needs_clean(intent: &Intent) -> bool {
     matches!(
@@ -571,7 +610,12 @@ fn find_member(session: &Session, name: &str) -> Result<Vec<LeafId>, Error> {
     identities.dedup();
     match identities.len() {
         0 => Err(Error::NoSuchMember(name.to_owned())),
-        1 => Ok(found.iter().map(|m| LeafId::new(m.leaf_id)).collect()),
+        // All leaves of that person: a name is chosen for each.
+        1 => Ok(members
+            .iter()
+            .filter(|m| found.iter().any(|f| f.leaf_id == m.leaf_id || f.identity == m.identity))
+            .map(|m| LeafId::new(m.leaf_id))
+            .collect()),
         _ => Err(Error::Ambiguous(name.to_owned())),
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     http::{HttpError, NodeClient},
     session::{Env, Session, SessionError, Standing},
-    store::{GroupLock, Scope as Part, StoreError},
+    store::{GroupLock, Scope as Part, Store, StoreError},
 };
 
 /// Store name of the public fold.
@@ -80,6 +80,15 @@ impl Live {
             Ok(Some(Self { inner, session, _lock: lock, stored_epoch, removal: None, sent: None }))
         })
         .await?
+    }
+
+    /// How a stored group stands, without its lock.
+    pub(crate) fn stored_standing(store: &Store, group: GroupId) -> Result<Option<Standing>, StoreError> {
+        let (fold, rest) = store.read::<_, StoreError>(|tx| {
+            Ok((tx.get(Part::Group(group), FOLD)?, tx.get(Part::Group(group), SESSION)?))
+        })?;
+        let (Some(fold), Some(rest)) = (fold, rest) else { return Ok(None) };
+        Ok(Some(Session::from_bytes(&fold, &rest).map_err(|_| StoreError::Damaged)?.standing))
     }
 
     /// Takes a new session into the store, with its first entries.
@@ -207,6 +216,9 @@ impl Live {
     /// Boxed, as the other long ways are: they are parts of every public future.
     pub(crate) fn sync(self) -> BoxFuture<'static, Result<Self, Error>> {
         Box::pin(async move {
+            if let Standing::Forked(evidence) = &self.session.standing {
+                return Err(Error::Forked { seq: evidence.seq.get(), reason: evidence.code.clone() });
+            }
             // An Init that may not have arrived yet comes before any reading.
             let mut live = self;
             if live.session.is_founding() {
@@ -251,6 +263,13 @@ impl Live {
             }
             if self.session.fold.seq() >= head {
                 return Ok(self);
+            }
+            if self.session.fold.seq() == after {
+                // Asked for once more, the same would come for ever.
+                return Err(Error::NotPossible {
+                    code: "bad_answer",
+                    detail: "the node served frames that were asked for long before".to_owned(),
+                });
             }
         }
     }
@@ -409,6 +428,9 @@ impl Live {
             Ok::<_, SessionError>((self, entry))
         })
         .await??;
+        let mut live = live;
+        // Of one epoch there may be two states, where the node does not say the truth.
+        live.stored_epoch = None;
         live.save(vec![entry], Vec::new(), Vec::new()).await
     }
 
@@ -429,6 +451,10 @@ impl Live {
     /// An operation of ours that the log does not show: sent once more as it is, then it is in or out.
     async fn settle_pending(self) -> Result<Self, Error> {
         let Some(pending) = &self.session.pending else { return Ok(self) };
+        // To a node whose history is forked nothing is sent any more.
+        if matches!(self.session.standing, Standing::Forked(_)) {
+            return Ok(self);
+        }
         match self.post(&pending.bytes).await? {
             Posted::Accepted(receipt) => self.confirm(receipt).await,
             Posted::Rebuild(code) | Posted::Refused(code) => {
@@ -448,9 +474,17 @@ impl Live {
             if !matches!(self.session.standing, Standing::Member) {
                 return Ok(self);
             }
+            // No node takes it any more, and it is not among what was taken: both follow from the state here, so it
+            // cannot come twice.
+            if first.epoch().is_none_or(|epoch| !self.session.fold.accepts_messages_of(epoch)) {
+                self = self.heal_if_dirty().await?;
+                self = self.reseal_first().await?;
+                continue;
+            }
+            let is_last = self.session.outbox.len() == 1;
             match self.post(&first.bytes).await? {
                 Posted::Accepted(receipt) => {
-                    self.sent = Some(receipt.seq);
+                    self.sent = is_last.then_some(receipt.seq);
                     self = self.confirm(receipt).await?;
                 }
                 Posted::Rebuild(code) => {
