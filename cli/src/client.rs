@@ -227,9 +227,7 @@ async fn send(cli: &Cli, client: &Client, args: &SendArgs) -> Result<()> {
             }
             let bytes = stdin(MOST_INPUT)?;
             match String::from_utf8(bytes) {
-                Ok(text) => {
-                    send_text(&group, text.strip_suffix('\n').unwrap_or(&text)).await?
-                }
+                Ok(text) => send_text(&group, text.strip_suffix('\n').unwrap_or(&text)).await?,
                 Err(error) => {
                     group.send_file("stdin.bin", "application/octet-stream", error.into_bytes()).await?
                 }

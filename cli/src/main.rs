@@ -49,7 +49,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         text.push_str(": ");
         text.push_str(&cause.to_string());
     }
-    let text = text.replace('\n', " ");
+    let text = output::shown(&text.replace('\n', " "));
     let mut out = std::io::stderr().lock();
     let _ = match code {
         Some(code) => writeln!(out, "kith: {text} [{code}]"),

@@ -36,7 +36,7 @@ pub(crate) fn entry(entry: &Entry, json: bool, save: Option<&Path>) -> Result<()
     }
     let who = entry.sender.as_ref().map_or_else(|| "somebody".to_owned(), name);
     let text = match &entry.what {
-        What::Text { text } => format!("{who}: {}", shown(text)),
+        What::Text { text } => format!("{who}: {}", shown_text(text)),
         What::File { name, content, .. } => match &saved {
             Some(path) => {
                 format!("{who} sent a file: {} ({} bytes), saved as {path}", shown(name), content.len())
@@ -113,9 +113,21 @@ fn names(people: &[Person]) -> String {
     people.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// What others wrote must not steer the terminal.
+/// What others wrote must not steer the terminal, nor turn around or begin a line.
 pub(crate) fn shown(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || turns_around(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text of several lines: those after the first are indented, so that none looks like an entry of its own.
+fn shown_text(text: &str) -> String {
+    let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let parts = |line: &str| line.split('\t').map(shown).collect::<Vec<_>>().join("\t");
+    lines.map(parts).collect::<Vec<_>>().join("\n    ")
+}
+
+/// Line and paragraph separators, and characters that change the direction of what follows.
+const fn turns_around(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A node's time as text.
@@ -177,5 +189,13 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(shown("a\x1b[2Jb"), "a\u{fffd}[2Jb");
+    }
+
+    #[test]
+    fn a_text_of_several_lines_looks_like_no_other_entry() {
+        let forged = "hi\r\n2026-01-01T00:00:00.000Z Ann:\tI agree";
+        assert_eq!(shown_text(forged), "hi\n    2026-01-01T00:00:00.000Z Ann:\tI agree");
+        assert_eq!(shown("a\nb"), "a\u{fffd}b", "a name is one line");
+        assert_eq!(shown("a\u{202e}b"), "a\u{fffd}b");
     }
 }
