@@ -58,7 +58,7 @@ impl Series {
     }
 }
 
-/// A consistent view of the store, from [`Store::read`].
+/// A consistent view of the store, from [`Store::read`](crate::store::Store::read).
 pub struct ReadTx<'s> {
     sql: Transaction<'s>,
     keys: &'s Keys,
