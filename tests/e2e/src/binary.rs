@@ -25,7 +25,9 @@ fn build() -> Result<PathBuf> {
         return Ok(built.into());
     }
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--bin", "kith"]).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    cargo
+        .args(["build", "--quiet", "--bin", "kith"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let test = std::env::current_exe()?;
     let profile = test.ancestors().nth(2).context("the test is not in a target folder")?;
     if profile.ends_with("release") {

@@ -1,6 +1,7 @@
 //! A person at a terminal.
 
 use std::{
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{binary, running::Running, stage::cache_folder};
+use crate::{binary, files_below, running::Running, stage::cache_folder};
 
 /// Somebody with a home, who types commands.
 #[derive(Debug, Clone)]
@@ -133,6 +134,20 @@ impl Kith {
     /// When it does anything else.
     pub fn refused(&self, args: &[&str], code: &str) -> Result<()> {
         self.run(args)?.refused(code).with_context(|| args.join(" "))
+    }
+
+    /// A copy of the home as it is now, as a backup or a thief has it.
+    ///
+    /// # Errors
+    /// When a file cannot be copied.
+    pub fn copy_to(&self, home: impl Into<PathBuf>) -> Result<Self> {
+        let copy = Self { home: home.into(), passphrase: self.passphrase.clone() };
+        for from in files_below(&self.home)? {
+            let to = copy.home.join(from.strip_prefix(&self.home)?);
+            fs::create_dir_all(to.parent().context("a file without a folder")?)?;
+            fs::copy(&from, &to)?;
+        }
+        Ok(copy)
     }
 
     /// Makes the identity.

@@ -14,10 +14,14 @@ use anyhow::Result;
 use e2e::{Kith, Needles, Server, Tee, files_below, free_port};
 use e2ee::{contact::Contact, invite::SealedInvite, ticket::TicketLink};
 
-const NAMES: [&str; 4] = ["Annabella Zwicknagl", "Benjamin Quetzal", "Cleopatra Xylophon", "Désirée Yggdrasil"];
+const NAMES: [&str; 4] =
+    ["Annabella Zwicknagl", "Benjamin Quetzal", "Cleopatra Xylophon", "Désirée Yggdrasil"];
 const TITLE: &str = "Voyage to Ouagadougou";
-const TEXTS: [&str; 3] =
-    ["the treasure lies beneath the third palm", "meet me at midnight by the crooked mill", "burn this letter"];
+const TEXTS: [&str; 3] = [
+    "the treasure lies beneath the third palm",
+    "meet me at midnight by the crooked mill",
+    "burn this letter",
+];
 const FILE: &str = "secret-route-map.txt";
 const CONTENT: &str = "north by northwest until the red lighthouse, then wait for the signal";
 
@@ -33,8 +37,7 @@ fn identity(needles: &mut Needles, person: &Kith) -> Result<()> {
     let name = shown["name"].as_str().unwrap();
     needles.text("a name", name);
     let key = shown["key"].as_str().unwrap();
-    let bytes: Vec<u8> =
-        (0..32).map(|i| u8::from_str_radix(&key[2 * i..2 * i + 2], 16).unwrap()).collect();
+    let bytes: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&key[2 * i..2 * i + 2], 16).unwrap()).collect();
     needles.secret("an identity key", &bytes);
     needles.text("a fingerprint", shown["fingerprint"].as_str().unwrap());
     Ok(())

@@ -76,9 +76,7 @@ async fn nothing_acknowledged_is_lost() -> Result<()> {
     let writers: Vec<_> = groups
         .iter()
         .zip(["Ann", "Ben", "Cleo"])
-        .map(|(group, name)| {
-            tokio::spawn(write(group.clone(), name, Arc::clone(&ledger), Arc::clone(&stop)))
-        })
+        .map(|(group, name)| tokio::spawn(write(group.clone(), name, Arc::clone(&ledger), Arc::clone(&stop))))
         .collect();
 
     let acknowledged = || ledger.lock().unwrap().len();
@@ -123,7 +121,10 @@ async fn nothing_acknowledged_is_lost() -> Result<()> {
         all.sort();
         all.dedup();
         assert_eq!(all.len(), before, "a message came twice");
-        assert!(!entries.iter().any(|e| matches!(e.what, What::Unreadable { .. })), "something was unreadable");
+        assert!(
+            !entries.iter().any(|e| matches!(e.what, What::Unreadable { .. })),
+            "something was unreadable"
+        );
         let info = group.info().await?;
         states.push((info.epoch, info.seq, info.tree_hash, info.transcript_hash, info.log_hash));
     }
