@@ -17,6 +17,9 @@ pub(crate) struct Cli {
     /// Folder for proving keys, shared by all homes.
     #[arg(long, global = true, env = "KITH_CACHE", value_name = "DIR", hide = true)]
     pub(crate) cache: Option<PathBuf>,
+    /// Talk to servers on other machines without TLS, too.
+    #[arg(long, global = true, env = "KITH_ALLOW_PLAIN_HTTP")]
+    pub(crate) allow_plain_http: bool,
     /// Say on standard error what happens inside.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,

@@ -42,6 +42,7 @@ pub(crate) async fn open(cli: &Cli) -> Result<Client> {
     let home = folder(cli)?;
     let key = store_key(&home)?;
     let mut options = Options::new(home, key, cache(cli));
+    options.allow_plain_http = cli.allow_plain_http;
     options.progress = Some(Arc::new(progress::Bar::default().into_callback()));
     Ok(Client::open(options).await?)
 }
@@ -50,6 +51,7 @@ pub(crate) async fn open(cli: &Cli) -> Result<Client> {
 pub(crate) async fn open_at(home: &Path, cli: &Cli) -> Result<Client> {
     fs::create_dir_all(home)?;
     let mut options = Options::new(home, store_key(home)?, cache(cli));
+    options.allow_plain_http = cli.allow_plain_http;
     options.progress = Some(Arc::new(progress::Bar::default().into_callback()));
     Ok(Client::open(options).await?)
 }

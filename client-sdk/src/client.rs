@@ -28,9 +28,9 @@ use crate::{
     entry::Entry,
     error::Error,
     group::Group,
-    http::{HttpError, NodeClient},
+    http::{HttpError, NodeClient, NodeOptions},
     identity::{Identity, IdentityInfo},
-    live::{HomeChange, Live, Posted, Prover as Answer, blocking, check_receipt, post, request_token},
+    live::{Folds, HomeChange, Live, Posted, Prover as Answer, blocking, check_receipt, post, request_token},
     prover::{Prover, ProverProgress},
     session::{Env, FoundingDraft, Joining, JoiningStep, Session, SessionError, Standing},
     store::{GroupLock, Scope, Store, StoreError, StoreKey},
@@ -64,6 +64,9 @@ pub struct Options {
     pub progress: Option<OnProgress>,
     /// Source of time.
     pub clock: Arc<dyn Clock>,
+    /// Whether nodes on other machines may be asked without TLS: contents stay sealed, but whoever is on the way sees
+    /// who reads which group, and can take the tokens.
+    pub allow_plain_http: bool,
 }
 
 impl Options {
@@ -77,6 +80,7 @@ impl Options {
             threads: 0,
             progress: None,
             clock: Arc::new(SystemClock),
+            allow_plain_http: false,
         }
     }
 }
@@ -102,6 +106,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) offset: NodeOffset,
     pub(crate) progress: Option<OnProgress>,
+    pub(crate) folds: Folds,
+    allow_plain_http: bool,
     identity: RwLock<Option<Arc<Identity>>>,
     nodes: Mutex<HashMap<String, NodeClient>>,
     tokens: Mutex<HashMap<GroupId, TokenAnswer>>,
@@ -123,7 +129,8 @@ impl Inner {
         if let Some(node) = nodes.get(server) {
             return Ok(node.clone());
         }
-        let node = NodeClient::new(server, Arc::clone(&self.clock))
+        let options = NodeOptions { allow_plain_http: self.allow_plain_http, ..NodeOptions::default() };
+        let node = NodeClient::with_options(server, Arc::clone(&self.clock), options)
             .map_err(|error| Error::bad_text("the server's address is not usable", error))?;
         nodes.insert(server.to_owned(), node.clone());
         Ok(node)
@@ -196,7 +203,7 @@ impl Client {
     /// # Errors
     /// [`Error::Store`] when the store cannot be opened with this key.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let Options { home, key, cache, threads, progress, clock } = options;
+        let Options { home, key, cache, threads, progress, clock, allow_plain_http } = options;
         let (store, identity) = blocking(move || {
             let store = Store::open(home.join("kith.db"), key)?;
             let identity = store.read::<_, StoreError>(|tx| tx.get(Scope::Home, IDENTITY))?;
@@ -214,6 +221,8 @@ impl Client {
             clock,
             offset: NodeOffset::default(),
             progress,
+            folds: Folds::default(),
+            allow_plain_http,
             identity: RwLock::new(identity),
             nodes: Mutex::default(),
             tokens: Mutex::default(),
@@ -282,16 +291,9 @@ impl Client {
         let group = session.group();
         let lock = inner.store.lock_group(&group).await?;
         let live = Live::begin(inner, Box::new(session), lock, entries, Vec::new()).await?;
-        match live.sync().await {
-            Ok(_) => Ok(self.handle(group)),
-            // Refused for good: there is no such group, so nothing of it stays.
-            Err(Error::Node { code }) if !code.is_retryable() => {
-                let store = inner.store.clone();
-                blocking(move || store.write::<_, StoreError>(|tx| tx.delete_group(&group))).await??;
-                Err(Error::Node { code })
-            }
-            Err(error) => Err(error),
-        }
+        // What the node refuses for good is forgotten on the way.
+        drop(live.sync().await?);
+        Ok(self.handle(group))
     }
 
     /// Asks a node who it is and what time it has.
@@ -664,9 +666,17 @@ impl Client {
         let ids = blocking(move || store.read::<_, StoreError>(|tx| tx.groups())).await??;
         let mut groups = Vec::new();
         for id in ids {
-            if let Some(live) = Live::load(&self.inner, id).await? {
-                let (title, server) = (live.session.title.clone(), live.session.server.clone());
-                groups.push(GroupSummary { id: id.to_string(), title, server });
+            match Live::load(&self.inner, id).await {
+                Ok(Some(live)) => {
+                    let (title, server) = (live.session.title.clone(), live.session.server.clone());
+                    groups.push(GroupSummary { id: id.to_string(), title, server });
+                }
+                Ok(None) => {}
+                // One damaged group does not hide the others.
+                Err(Error::Store(StoreError::Damaged | StoreError::Tampered(_))) => {
+                    tracing::warn!("the stored state of a group is damaged");
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(groups)

@@ -8,7 +8,10 @@
 //! Dropping any of these futures loses nothing: what was sent was stored first, what was received is stored together
 //! with what it led to, and the next holder goes on from there.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use api::{
     ErrorCode,
@@ -17,6 +20,7 @@ use api::{
 };
 use curve::TreeSecret;
 use futures_util::future::BoxFuture;
+use group_state::GroupState;
 use protocol::{Epoch, GroupId, LeafId, LogHash, Receipt, Seq, ServedFrame, SigningKey, Slot, VerifyingKey};
 
 use crate::{
@@ -38,6 +42,8 @@ const RECEIPT: &str = "receipt";
 const PAGE: u32 = 256;
 /// How often the same bytes are sent before their outcome stays unknown for now.
 const RESENDS: u32 = 4;
+/// Public folds kept in memory: a thousand members take about a megabyte.
+const MAX_FOLDS: usize = 16;
 
 /// What became of a frame that was sent.
 pub(crate) enum Posted {
@@ -49,6 +55,41 @@ pub(crate) enum Posted {
     Refused(ErrorCode),
     /// Nobody knows.
     Unknown,
+}
+
+/// Public folds as they were last read or stored.
+///
+/// Reading one means checking every key of its tree, which for a thousand members takes longer than most calls; here
+/// that was done once. A fold is known by the stored bytes it belongs to, so it does not matter who stored them.
+#[derive(Default)]
+pub(crate) struct Folds(Mutex<Vec<(GroupId, Vec<u8>, GroupState)>>);
+
+impl Folds {
+    fn read(&self, group: GroupId, bytes: &[u8]) -> Result<GroupState, StoreError> {
+        let known = |folds: &[(GroupId, Vec<u8>, GroupState)]| {
+            let (_, _, fold) = folds.iter().find(|(id, stored, _)| *id == group && stored == bytes)?;
+            Some(fold.clone())
+        };
+        if let Some(fold) = known(&self.locked()) {
+            return Ok(fold);
+        }
+        let fold = GroupState::from_bytes(bytes).map_err(|_| StoreError::Damaged)?;
+        self.keep(group, bytes.to_vec(), fold.clone());
+        Ok(fold)
+    }
+
+    fn keep(&self, group: GroupId, bytes: Vec<u8>, fold: GroupState) {
+        let mut folds = self.locked();
+        folds.retain(|(id, _, _)| *id != group);
+        if folds.len() >= MAX_FOLDS {
+            folds.remove(0);
+        }
+        folds.push((group, bytes, fold));
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<(GroupId, Vec<u8>, GroupState)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A group's session with what it takes to move it.
@@ -75,7 +116,8 @@ impl Live {
                 Ok((tx.get(Part::Group(group), FOLD)?, tx.get(Part::Group(group), SESSION)?))
             })?;
             let (Some(fold), Some(rest)) = (fold, rest) else { return Ok(None) };
-            let session = Box::new(Session::from_bytes(&fold, &rest).map_err(|_| StoreError::Damaged)?);
+            let fold = inner.folds.read(group, &fold)?;
+            let session = Box::new(Session::with_fold(fold, &rest).map_err(|_| StoreError::Damaged)?);
             let stored_epoch = Some(session.epoch());
             Ok(Some(Self { inner, session, _lock: lock, stored_epoch, removal: None, sent: None }))
         })
@@ -149,6 +191,9 @@ impl Live {
                 }
                 Ok(())
             })?;
+            if let Some(fold) = fold {
+                live.inner.folds.keep(group, fold, live.session.fold.clone());
+            }
             live.stored_epoch = Some(epoch);
             Ok(live)
         })
@@ -440,10 +485,18 @@ impl Live {
             Posted::Accepted(receipt) => {
                 let mut live = self;
                 live.check_receipt(&receipt)?;
+                if (receipt.seq, receipt.log) != (live.session.fold.seq(), live.session.fold.log()) {
+                    return Err(SessionError::Forked { seq: receipt.seq, code: "receipt_mismatch" }.into());
+                }
                 live.session.pending = None;
                 live.checkpoint().await
             }
-            Posted::Rebuild(code) | Posted::Refused(code) => Err(Error::Node { code }),
+            Posted::Rebuild(code) | Posted::Refused(code) => {
+                // There is no such group and there will be none, since its first frame cannot be built anew.
+                let (group, store) = (self.group(), self.inner.store.clone());
+                blocking(move || store.write::<_, StoreError>(|tx| tx.delete_group(&group))).await??;
+                Err(Error::Node { code })
+            }
             Posted::Unknown => Err(Error::OutcomeUnknown),
         }
     }

@@ -14,7 +14,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use curve::TreeSecret;
 use e2ee::{
@@ -158,6 +158,8 @@ pub(crate) struct Session {
     pub(crate) held: Vec<Held>,
     /// Somebody joined and nobody has posted the roster since: to be done before the next own message.
     pub(crate) roster_due: bool,
+    /// Leaves whose entries were posted since; not stored, so that a restart at worst posts the roster once more.
+    pub(crate) roster_posted: BTreeSet<LeafId>,
     /// Sealed invites not yet handed to the caller: recipient and text.
     pub(crate) invites: Vec<(VerifyingKey, String)>,
     /// Place of the next entry.

@@ -1,5 +1,7 @@
 //! Founding a group, and coming into one: by invite or by ticket.
 
+use std::collections::BTreeSet;
+
 use curve::TreeSecret;
 use e2ee::{
     content::Content,
@@ -139,6 +141,7 @@ impl FoundingDraft {
             outbox: Vec::new(),
             held: Vec::new(),
             roster_due: false,
+            roster_posted: BTreeSet::new(),
             invites: Vec::new(),
             next_position: 0,
             title,
@@ -208,6 +211,7 @@ impl Session {
             outbox: Vec::new(),
             held: Vec::new(),
             roster_due: false,
+            roster_posted: BTreeSet::new(),
             invites: Vec::new(),
             next_position: 0,
             title,
@@ -354,6 +358,7 @@ impl Joining {
             outbox: Vec::new(),
             held: Vec::new(),
             roster_due: false,
+            roster_posted: BTreeSet::new(),
             invites: Vec::new(),
             next_position: 0,
             title: self.title.clone(),

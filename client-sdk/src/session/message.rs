@@ -167,9 +167,14 @@ impl Session {
         let what = match read.content {
             Content::Roster(roster) => {
                 for entry in roster.into_entries() {
+                    self.roster_posted.insert(entry.leaf_id);
                     self.members.admit(&self.fold, entry, Shown::ByRoster);
                 }
-                self.roster_due = false;
+                // An empty roster, or a part of one, leaves newcomers as ignorant as before.
+                let known = self.members.current(&self.fold);
+                if known.iter().all(|entry| self.roster_posted.contains(&entry.leaf_id)) {
+                    self.roster_due = false;
+                }
                 return Ok(self.release_held(env));
             }
             Content::Application { content_type, body } => application(content_type.as_str(), body),

@@ -360,6 +360,7 @@ impl Session {
             matches!(frame.head().body, Body::Rejoin(_) | Body::Heal(Heal { own: OwnChange::Rejoin(_), .. }));
         if effects.joined.is_some() || came_back {
             self.roster_due = !mine;
+            self.roster_posted.clear();
         }
     }
 

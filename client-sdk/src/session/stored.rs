@@ -3,6 +3,8 @@
 //!
 //! All secret parts are wiped when dropped; what leaves here is sealed by the store before it reaches a disk.
 
+use std::collections::BTreeSet;
+
 use curve::TreeSecret;
 use e2ee::{
     message::MessageKeys,
@@ -347,6 +349,14 @@ impl Session {
     /// # Errors
     /// [`StoredError`] when they are not what was stored.
     pub(crate) fn from_bytes(fold: &[u8], rest: &[u8]) -> Result<Self, StoredError> {
+        Self::with_fold(GroupState::from_bytes(fold).map_err(|_| StoredError)?, rest)
+    }
+
+    /// As [`Self::from_bytes`], with a public fold that was read before.
+    ///
+    /// # Errors
+    /// [`StoredError`] when the rest is not what was stored beside that fold.
+    pub(crate) fn with_fold(fold: GroupState, rest: &[u8]) -> Result<Self, StoredError> {
         let mut wire = WireSession::decode(rest).map_err(|_| StoredError)?;
         let session = read(fold, &wire);
         wire.wipe();
@@ -354,12 +364,12 @@ impl Session {
     }
 }
 
-fn read(fold: &[u8], wire: &WireSession) -> Result<Session, StoredError> {
+fn read(fold: GroupState, wire: &WireSession) -> Result<Session, StoredError> {
     if wire.version != VERSION {
         return Err(StoredError);
     }
     let log = LogHash::from_slice(&wire.log).map_err(|_| StoredError)?;
-    let fold = GroupState::from_bytes(fold).map_err(|_| StoredError)?.at_position(Seq::new(wire.seq), log);
+    let fold = fold.at_position(Seq::new(wire.seq), log);
     let seq = Seq::new(wire.standing_seq);
     let standing = match wire.standing {
         0 => Standing::Invited,
@@ -407,6 +417,7 @@ fn read(fold: &[u8], wire: &WireSession) -> Result<Session, StoredError> {
             })
             .collect(),
         roster_due: wire.roster_due,
+        roster_posted: BTreeSet::new(),
         invites: wire
             .invites
             .iter()
