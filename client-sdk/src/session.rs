@@ -298,9 +298,10 @@ impl Session {
             }
             Served::Frame(frame) | Served::Operation(frame) => self.process_message(served, frame, env),
         };
-        if let Err(error @ (SessionError::Forked { seq, .. } | SessionError::ProofSystemFailure(seq))) = &done
-        {
-            self.fork(*seq, error.code());
+        match &done {
+            Err(SessionError::Forked { seq, code }) => self.fork(*seq, code),
+            Err(error @ SessionError::ProofSystemFailure(seq)) => self.fork(*seq, error.code()),
+            Ok(_) | Err(_) => {}
         }
         done
     }
