@@ -30,7 +30,17 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Serve(args) => serve::serve(args).await,
         Command::Demo(args) => demo::demo(&cli, args).await,
-        _ => {
+        Command::Identity(_)
+        | Command::Group(_)
+        | Command::Contact(_)
+        | Command::Invite(_)
+        | Command::Join(_)
+        | Command::Send(_)
+        | Command::Read(_)
+        | Command::Follow(_)
+        | Command::UpdateKeys(_)
+        | Command::Remove(_)
+        | Command::Leave(_) => {
             client::start_logs(cli.verbose);
             // Whatever is interrupted was stored before it was sent, so ending here is safe at any point.
             tokio::select! {

@@ -42,6 +42,8 @@ const PACKAGES: &str = "packages";
 pub(crate) const JOINING: &str = "joining";
 /// One-time key packages kept at a node.
 const PACKAGE_STOCK: u32 = 20;
+/// One in so many of them is for groups with the rarer suite.
+const SUITE_PERIOD: u32 = 4;
 /// Life of a key package, in seconds.
 const PACKAGE_TTL: u64 = 90 * 24 * 3600;
 /// How often a joiner rebuilds its Join before giving up for now.
@@ -326,7 +328,8 @@ impl Client {
         let mut privates = Vec::new();
         let mut packages = Vec::new();
         for (suite, last_resort) in (0..missing)
-            .map(|_| (Suite::Aes256Gcm, false))
+            .map(|n| if (n + 1) % SUITE_PERIOD == 0 { Suite::ChaCha20Poly1305 } else { Suite::Aes256Gcm })
+            .map(|suite| (suite, false))
             .chain((!status.last_resort).then_some((Suite::Aes256Gcm, true)))
         {
             let mut rng = self.inner.rng();
@@ -709,17 +712,17 @@ impl Client {
     pub(crate) async fn claim_package(&self, contact: &Contact, suite: Suite) -> Result<KeyPackage, Error> {
         let node = self.inner.node(contact.node.as_str())?;
         let mailbox = MailboxId::new(*contact.secret.mailbox().as_bytes());
-        let claimed = node.claim_key_package(&mailbox).await?;
-        let package = contact
-            .open_package(claimed.sealed.as_bytes())
-            .map_err(|e| Error::bad_text("the contact's key package is not usable", e))?;
-        if package.is_expired(self.inner.clock.now()) || package.suite() != suite {
-            return Err(Error::bad_text(
-                "the contact's key package is not usable",
-                "expired, or for another suite",
-            ));
+        // Packages of both suites lie in one mailbox, the rarer ones never more than this far apart.
+        for _ in 0..SUITE_PERIOD {
+            let claimed = node.claim_key_package(&mailbox).await?;
+            let package = contact
+                .open_package(claimed.sealed.as_bytes())
+                .map_err(|e| Error::bad_text("the contact's key package is not usable", e))?;
+            if !package.is_expired(self.inner.clock.now()) && package.suite() == suite {
+                return Ok(package);
+            }
         }
-        Ok(package)
+        Err(Error::bad_text("the contact's key package is not usable", "expired, or for another suite"))
     }
 }
 
