@@ -192,6 +192,19 @@ fn more_than_a_state_can_have_is_malformed() {
     assert_eq!(refused(&repeated(13, 17)), SnapshotError::Malformed, "34 tickets");
     assert_eq!(refused(&repeated(18, 2)), SnapshotError::Malformed, "six epochs");
     assert_eq!(refused(&repeated(18, 0)), SnapshotError::Malformed, "no epoch");
+
+    // In order, and the last one right: one too many all the same.
+    let mut four = whole.clone();
+    let first = four.iter().position(|(number, _)| *number == 18).unwrap();
+    assert_eq!(four.len() - first, 3);
+    let mut earlier = four[first].clone();
+    let epoch = earlier.1.iter_mut().nth(4).unwrap();
+    assert!((1..0x80).contains(epoch), "an epoch of one byte, behind the tags and a length");
+    *epoch -= 1;
+    four.insert(first, earlier);
+    assert_eq!(refused(&joined(&four)), SnapshotError::Malformed, "four epochs");
+    four.remove(first + 1);
+    assert!(GroupState::from_bytes(&joined(&four)).is_ok(), "three are as many as there may be");
 }
 
 #[test]
