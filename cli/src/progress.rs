@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kith_client_sdk::ProverProgress;
+use kith_client_sdk::{ProverProgress, Stage};
 
-/// Silent for a second, then a line that is rewritten on a terminal and written once elsewhere.
+/// Silent for a second, then a line that is rewritten on a terminal; elsewhere only a line about making keys.
 #[derive(Default)]
 pub(crate) struct Bar(Mutex<State>);
 
@@ -44,7 +44,8 @@ impl Bar {
         let _ = if out.is_terminal() {
             state.shown = true;
             write!(out, "\r\x1b[K{stage}: {percent:.0} %").and_then(|()| out.flush())
-        } else if state.stage != stage {
+        } else if state.stage != stage && matches!(progress.stage, Stage::MakingKeys(_)) {
+            // Elsewhere only what takes long once; a command that fails shall say one thing.
             writeln!(out, "{stage} ...")
         } else {
             Ok(())

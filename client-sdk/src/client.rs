@@ -414,8 +414,9 @@ impl Client {
         let node = inner.node(invite.server.as_str())?;
         self.observe_node(invite.server.as_str()).await?;
         let sig = Answer::Leaf { key: package.sig().clone(), slot: invite.slot, leaf_id: invite.leaf_id };
-        let token = request_token(inner, &node, &invite.group, invite.epoch, &sig).await?.token;
-        let state = node.state(&invite.group, Some(invite.epoch), &token).await?;
+        let answer = request_token(inner, &node, &invite.group, invite.epoch, &sig).await;
+        let token = answer.map_err(invite_refused)?.token;
+        let state = node.state(&invite.group, Some(invite.epoch), &token).await.map_err(invite_refused)?;
         let title = title(invite.name.as_ref(), &invite.group);
         let mut session = Box::new(Session::from_invite(&opened, &package, state.state.as_bytes(), title)?);
         let group = session.group();
@@ -734,11 +735,21 @@ impl core::fmt::Debug for Client {
 
 /// A node does not say why it knows no such ticket, so the possible reasons are named here.
 fn link_refused(error: HttpError) -> Error {
+    let detail = "the link is used up, expired or revoked, or its group is not at this server";
+    not_let_in(error, "link_not_valid", detail)
+}
+
+/// As [`link_refused`], for the place of a named invitee.
+fn invite_refused(error: HttpError) -> Error {
+    let detail = "the invite has lapsed or was withdrawn, or its group is not at this server";
+    not_let_in(error, "invite_not_valid", detail)
+}
+
+fn not_let_in(error: HttpError, code: &'static str, detail: &'static str) -> Error {
     match error.code() {
-        Some(code) if matches!(code.status(), 401 | 403 | 404) => Error::NotPossible {
-            code: "link_not_valid",
-            detail: "the link is used up, expired or revoked, or its group is not at this server".to_owned(),
-        },
+        Some(refusal) if matches!(refusal.status(), 401 | 403 | 404) => {
+            Error::NotPossible { code, detail: detail.to_owned() }
+        }
         _ => error.into(),
     }
 }
