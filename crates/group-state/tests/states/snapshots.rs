@@ -198,7 +198,7 @@ fn more_than_a_state_can_have_is_malformed() {
     let first = four.iter().position(|(number, _)| *number == 18).unwrap();
     assert_eq!(four.len() - first, 3);
     let mut earlier = four[first].clone();
-    let epoch = earlier.1.iter_mut().nth(4).unwrap();
+    let epoch = &mut earlier.1[4];
     assert!((1..0x80).contains(epoch), "an epoch of one byte, behind the tags and a length");
     *epoch -= 1;
     four.insert(first, earlier);
