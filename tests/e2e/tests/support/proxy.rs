@@ -16,6 +16,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{StreamExt as _, stream};
+use kith_client_sdk::{clock::SystemClock, http::NodeClient};
 use tokio::net::TcpListener;
 
 /// What was asked, and the answer to change.
@@ -72,6 +73,8 @@ impl Proxy {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        // The client library chooses how TLS is done, in this process once.
+        NodeClient::new(&url, Arc::new(SystemClock)).unwrap();
         let shared = Arc::new(Shared {
             http: reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap(),
             node: AtomicU16::new(0),
