@@ -94,6 +94,8 @@ fn arrows_point_down() {
             if used.starts_with("ark-") {
                 assert!(["curve", "proofs"].contains(&name), "{name} may not name {used}");
             }
+            let testing = dependency["features"].as_array().unwrap().iter().any(|f| f == "testing");
+            assert!(!testing, "{name} may use the feature `testing` of {used} in its tests only");
             let prover = dependency["features"].as_array().unwrap().iter().any(|f| f == "prover");
             assert!(
                 !prover || ["kith-client-sdk", "bench"].contains(&name),
