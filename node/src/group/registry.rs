@@ -19,11 +19,7 @@ use super::{
     snapshots::Snapshots,
     task::{Ended, Rates, Task},
 };
-use crate::{
-    failure::{Facts, Failure},
-    metrics::Stage,
-    verify::Lane,
-};
+use crate::{failure::Failure, metrics::Stage, verify::Lane};
 
 /// How often a request follows a group whose task ended under it.
 const MAX_REOPENS: usize = 3;
@@ -143,8 +139,8 @@ impl Groups {
 
     async fn known(&self, arrived: &Arrived, taken: Taken) -> Result<Stored, Failure> {
         if taken.th != arrived.frame.hash() {
-            let facts = Facts { seq: Some(taken.seq), ..Facts::default() };
-            return Err(Failure::Refused { refusal: Refusal::FrameIdConflict, facts });
+            // Without a position: whoever sends this has shown no signature yet.
+            return Err(Failure::bare(Refusal::FrameIdConflict));
         }
         let id = arrived.frame.head().group;
         if let Some(item) = self.peek(&id).and_then(|group| group.tail().at(taken.seq)) {

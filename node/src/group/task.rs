@@ -15,7 +15,7 @@ use super::{
     snapshots::{self, Snapshots},
 };
 use crate::{
-    failure::{Facts, Failure, too_fast},
+    failure::{Failure, too_fast},
     verify::Lane,
 };
 
@@ -288,8 +288,8 @@ impl Task {
     /// The answer for a frame whose id is taken.
     async fn known(&mut self, arrived: &Arrived, taken: Taken) -> Result<Stored, Failure> {
         if taken.th != arrived.frame.hash() {
-            let facts = Facts { seq: Some(taken.seq), ..Facts::default() };
-            return Err(Failure::Refused { refusal: Refusal::FrameIdConflict, facts });
+            // Without a position: whoever sends this has shown no signature yet.
+            return Err(Failure::bare(Refusal::FrameIdConflict));
         }
         if taken.seq > self.book.state.seq() {
             self.catch_up().await?;

@@ -89,3 +89,30 @@ async fn a_mark_alone_cuts_too() {
     assert_eq!(site.measured("node_followers_cut_total{reason=\"revoked\"}"), 1);
     site.stop().await;
 }
+
+#[tokio::test]
+async fn a_reader_who_looks_late_gets_no_more_than_one_who_looked_at_once() {
+    let site = Site::start().await;
+    let mut club = site.pair(32).await;
+    let removed = club.member(1).clone();
+    let leaf = site.leaf_token(&club, &removed).await;
+    let mut stream = site.follow_unread(&club, &leaf).await;
+    assert!(matches!(soon(stream.next()).await, Some(Event::Open { .. })));
+    // What was sent before the removal is the reader's, what is sent after it is not, and all of it is there at once.
+    let message = club.message(b"for you");
+    site.accept(&mut club, message).await;
+    let remove = club.remove(0, 1);
+    site.accept(&mut club, remove).await;
+    for _ in 0..3 {
+        let message = club.message(b"not for you");
+        site.accept(&mut club, message).await;
+    }
+    assert_eq!(soon(stream.frame()).await.seq, Seq::new(3));
+    assert_eq!(soon(stream.frame()).await.seq, Seq::new(4));
+    match soon(stream.next()).await {
+        Some(Event::Problem(problem)) => assert_eq!(problem.code(), ErrorCode::TokenRevoked),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(soon(stream.next()).await, None);
+    site.stop().await;
+}

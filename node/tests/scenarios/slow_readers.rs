@@ -2,33 +2,18 @@
 
 use std::{pin::pin, time::Duration};
 
-use api::{ErrorCode, events::Event, paths, token::Token};
-use axum::{body::Body, http::Request};
-use futures_util::StreamExt;
-use service_kit::config::Period;
-use tower::ServiceExt;
-
 use crate::kit::{
     Club, Site, SiteOptions, Stream, generous,
     site::{poll_once, soon},
 };
+use api::{ErrorCode, events::Event};
+use service_kit::config::Period;
 
 async fn site(lag_grace: Period) -> Site {
     let mut config = generous();
     config.groups.tail_frames = 4.try_into().unwrap();
     config.follow.lag_grace = lag_grace;
     Site::with(SiteOptions { config, ..Default::default() }).await
-}
-
-/// A stream without a socket: nothing is read but what is asked for.
-async fn follow(site: &Site, club: &Club, token: &Token) -> Stream {
-    let request = Request::get(paths::events(&club.group(), &Default::default()))
-        .header("authorization", token.to_authorization())
-        .body(Body::empty())
-        .unwrap();
-    let response = site.node.router(None).oneshot(request).await.unwrap();
-    assert_eq!(response.status(), 200);
-    Stream::new(response.into_body().into_data_stream().filter_map(|chunk| async { chunk.ok() }))
 }
 
 /// Looks once whether there is an event, which there must not be.
@@ -48,7 +33,7 @@ async fn behind_for_too_long_is_cut_off_with_a_hint() {
     let site = site(Period::from_millis(0)).await;
     let mut club = site.found(60).await;
     let token = site.root_token(&mut club).await;
-    let mut stream = follow(&site, &club, &token).await;
+    let mut stream = site.follow_unread(&club, &token).await;
     assert!(matches!(soon(stream.next()).await, Some(Event::Open { .. })));
     nothing_yet(&mut stream).await;
     post(&site, &mut club, 10).await;
@@ -77,7 +62,7 @@ async fn behind_for_a_moment_is_served_from_the_log() {
     let site = site(Period::from_secs(30)).await;
     let mut club = site.found(61).await;
     let token = site.root_token(&mut club).await;
-    let mut stream = follow(&site, &club, &token).await;
+    let mut stream = site.follow_unread(&club, &token).await;
     assert!(matches!(soon(stream.next()).await, Some(Event::Open { .. })));
     nothing_yet(&mut stream).await;
     post(&site, &mut club, 10).await;

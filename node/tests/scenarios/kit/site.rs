@@ -22,6 +22,7 @@ use service_kit::{
     testing::TestClock,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
+use tower::ServiceExt;
 
 use super::{Club, Made, START, Stream, club::Member};
 
@@ -287,6 +288,17 @@ impl Site {
         assert_eq!(headers["cache-control"], "no-store");
         assert_eq!(headers["x-accel-buffering"], "no");
         Ok(Stream::new(response.bytes_stream().filter_map(|chunk| async { chunk.ok() })))
+    }
+
+    /// A stream without a socket: nothing is read but what is asked for.
+    pub async fn follow_unread(&self, club: &Club, token: &Token) -> Stream {
+        let request = axum::http::Request::get(paths::events(&club.group(), &EventsQuery::default()))
+            .header("authorization", token.to_authorization())
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let response = self.node.router(None).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        Stream::new(response.into_body().into_data_stream().filter_map(|chunk| async { chunk.ok() }))
     }
 
     /// A measurement, by its full name and labels as the text format writes them.
