@@ -150,7 +150,7 @@ async fn pass(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let mut response = Response::builder().status(status);
     // What was a refusal may be an answer now.
     let protobuf = "application/protobuf".parse().unwrap();
-    let kind = if status == 200 && !kind.as_ref().is_some_and(|kind| kind == "text/event-stream") {
+    let kind = if status == 200 && kind.as_ref().is_none_or(|kind| kind != "text/event-stream") {
         Some(protobuf)
     } else {
         kind
