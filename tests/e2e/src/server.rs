@@ -126,7 +126,8 @@ impl Server {
         if let Some(mut running) = self.running.take() {
             let status = running.interrupt()?;
             self.log.extend(running.stderr());
-            anyhow::ensure!(status.success(), "the server ended with {status}");
+            let last = self.log.last();
+            anyhow::ensure!(status.success(), "the server ended with {status}: {last:?}");
         }
         Ok(())
     }
