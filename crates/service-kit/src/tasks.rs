@@ -95,7 +95,8 @@ impl Tasks {
         tokio::select! {
             biased;
             () = shutdown.requested() => {}
-            Some(ended) = self.set.join_next_with_id() => first = self.judge(ended, false),
+            // A task may be faster than this one to see that shutdown was requested.
+            Some(ended) = self.set.join_next_with_id() => first = self.judge(ended, shutdown.is_requested()),
         }
         self.trigger.request();
         let drained = tokio::time::timeout(grace, async {
