@@ -74,7 +74,7 @@ async fn main() -> Result<()> {
     running.await??;
 
     waits.sort_unstable();
-    let at = |q: f64| waits.get(((waits.len() - 1) as f64 * q) as usize).copied().unwrap_or_default();
+    let at = |percent: usize| waits.get((waits.len() - 1) * percent / 100).copied().unwrap_or_default();
     let rate = frames as f64 / posted.as_secs_f64();
     say(format_args!(
         "acknowledged by the node:          {rate:>9.0} frames/s, {:.2} of the plain file in groups",
@@ -82,9 +82,9 @@ async fn main() -> Result<()> {
     ));
     say(format_args!(
         "wait for an acknowledgement:       p50 {:?}, p99 {:?}, longest {:?}",
-        at(0.5),
-        at(0.99),
-        at(1.0)
+        at(50),
+        at(99),
+        at(100)
     ));
     say(format_args!(
         "all at the follower:               {:?} after all were acknowledged",

@@ -182,7 +182,7 @@ impl Kith {
     pub fn agreed(&self, group: &str) -> Result<[Value; 6]> {
         let info = self.json(&["group", "info", "--group", group])?;
         let fields = ["id", "epoch", "seq", "tree_hash", "transcript_hash", "log_hash"];
-        Ok(fields.map(|field| info[field].clone()))
+        Ok(fields.map(|field| info.get(field).cloned().unwrap_or_default()))
     }
 }
 
