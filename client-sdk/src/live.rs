@@ -651,7 +651,7 @@ pub(crate) async fn post(
     bytes: &[u8],
 ) -> Result<Posted, Error> {
     let mut wait = core::time::Duration::from_millis(200);
-    for attempt in 0..RESENDS {
+    for _ in 0..RESENDS {
         match node.post_frame(group, bytes.to_vec()).await {
             Ok(answer) => return Ok(Posted::Accepted(answer.receipt)),
             Err(error) => match error.code() {
@@ -671,7 +671,8 @@ pub(crate) async fn post(
                 Some(code) if !code.is_retryable() && code.has_no_side_effects() => {
                     return Ok(Posted::Refused(code));
                 }
-                _ if error.is_unreachable() && attempt + 1 == RESENDS => return Err(error.into()),
+                // Not reached or not answered: either way it is stored, and the next call sends it again. To say that
+                // it failed would invite the caller to say it a second time.
                 _ => {}
             },
         }
