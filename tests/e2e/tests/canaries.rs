@@ -61,7 +61,7 @@ fn play(folder: &std::path::Path, url: &str) -> Result<Played> {
     for home in &homes {
         identity(&mut needles, home)?;
     }
-    let [ann, ben, cleo, desiree] = homes.as_slice() else { unreachable!() };
+    let [ann, ben, cleo, desiree] = homes.as_slice() else { panic!("four homes") };
 
     let group = ann.json(&["group", "create", TITLE, "--server", url])?["id"].as_str().unwrap().to_owned();
     let for_ben = ann.ok(&["invite", "--uses", "2"])?;

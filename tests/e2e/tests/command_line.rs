@@ -265,7 +265,7 @@ fn a_home_with_a_passphrase_opens_with_that_alone() -> Result<()> {
     let locked = ann.clone().with_passphrase("correct horse").named("Ann")?;
     assert!(locked.ok(&["identity", "show"])?.starts_with("Ann"));
     ann.refused(&["identity", "show"], "passphrase_needed")?;
-    ann.clone().with_passphrase("wrong").refused(&["identity", "show"], "wrong_key")?;
+    ann.with_passphrase("wrong").refused(&["identity", "show"], "wrong_key")?;
     assert!(locked.ok(&["identity", "show"])?.starts_with("Ann"));
     let ben = stage.person("Ben")?.with_passphrase("late");
     ben.refused(&["identity", "show"], "passphrase_not_used")?;

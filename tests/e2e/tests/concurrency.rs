@@ -38,9 +38,9 @@ async fn five(stage: &Stage) -> Result<(Vec<Client>, Vec<Group>)> {
 async fn texts(group: &Group) -> Result<Vec<(u64, Option<String>, String)>> {
     let entries = group.entries(Position(0), 10_000).await?;
     assert!(!entries.iter().any(|e| matches!(e.what, What::Unreadable { .. })), "{entries:?}");
-    let texts = entries.into_iter().filter_map(|entry| match entry.what {
-        What::Text { text } => Some((entry.seq, entry.sender.and_then(|person| person.name), text)),
-        _ => None,
+    let texts = entries.into_iter().filter_map(|entry| {
+        let What::Text { text } = entry.what else { return None };
+        Some((entry.seq, entry.sender.and_then(|person| person.name), text))
     });
     Ok(texts.collect())
 }

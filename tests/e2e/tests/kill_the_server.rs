@@ -29,9 +29,9 @@ async fn entries(group: &Group) -> Result<Vec<Entry>> {
 }
 
 fn texts(entries: &[Entry]) -> BTreeMap<u64, String> {
-    let text = |entry: &Entry| match &entry.what {
-        What::Text { text } => Some((entry.seq, text.clone())),
-        _ => None,
+    let text = |entry: &Entry| {
+        let What::Text { text } = &entry.what else { return None };
+        Some((entry.seq, text.clone()))
     };
     entries.iter().filter_map(text).collect()
 }
@@ -51,7 +51,7 @@ async fn write(group: Group, name: &str, ledger: Ledger, stop: Arc<AtomicBool>) 
             Err(error) if error.is_retryable() => waited += 1,
             Err(error) => return Err(error),
         }
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             match group.update_keys().await {
                 Err(error) if !error.is_retryable() => return Err(error),
                 _ => {}

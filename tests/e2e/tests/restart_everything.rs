@@ -176,7 +176,7 @@ fn a_history_that_was_taken_back() -> Result<()> {
 
     ann.refused(&["send", "three"], "forked")?;
     for _ in 0..2 {
-        assert_eq!(ann.run(&["--json", "group", "info"])?.stdout.contains("\"standing\":\"forked\""), true);
+        assert!(ann.run(&["--json", "group", "info"])?.stdout.contains("\"standing\":\"forked\""));
         ann.refused(&["send", "four"], "forked")?;
         ann.refused(&["update-keys"], "forked")?;
         let read = ann.run(&["read"])?;
