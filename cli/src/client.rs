@@ -129,6 +129,10 @@ async fn group(cli: &Cli, client: &Client, command: &GroupCommand) -> Result<()>
             group.heal().await?;
             output::answer(cli.json, &json!({ "healed": true }), || "nothing is pending".to_owned())
         }
+        GroupCommand::Confirm(arg) => {
+            pick(client, arg.name()).await?.confirm().await?;
+            output::answer(cli.json, &json!({ "confirmed": true }), || "confirmed".to_owned())
+        }
         GroupCommand::Rejoin(arg) => {
             pick(client, arg.name()).await?.rejoin().await?;
             output::answer(cli.json, &json!({ "rejoined": true }), || "rejoined with fresh keys".to_owned())

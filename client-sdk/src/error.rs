@@ -138,6 +138,7 @@ impl From<SessionError> for Error {
             | SessionError::NotJoined
             | SessionError::KeysLost
             | SessionError::OwnerOnly
+            | SessionError::Unconfirmed
             | SessionError::NotPossible(_)
             | SessionError::TooLong => Self::NotPossible { code: error.code(), detail: error.to_string() },
         }

@@ -83,6 +83,9 @@ pub struct GroupInfo {
     pub owner: bool,
     /// Whether no removal waits to be completed.
     pub clean: bool,
+    /// `false` behind a gap in the history, until somebody known from before was heard: the group could be the
+    /// node's invention.
+    pub confirmed: bool,
     /// Members and invitees by slot.
     pub members: Vec<MemberInfo>,
     /// Structural hash of the key tree, in hexadecimal.
@@ -437,7 +440,8 @@ impl Group {
 
     /// Comes back with fresh secrets, for a home whose keys of this group are lost or suspect, or that was away for
     /// longer than the node keeps the group's history. In the last case the group's state is the node's word, and the
-    /// timeline says so ([`crate::What::HistoryGap`]): compare digits with the others.
+    /// timeline says so ([`crate::What::HistoryGap`]): nothing is sent from here before somebody known from earlier was
+    /// heard in the group, or [`Self::confirm`] was called.
     ///
     /// # Errors
     /// As [`Self::update_keys`].
@@ -452,6 +456,17 @@ impl Group {
         live.submit(intent).await.map(drop)
     }
 
+    /// Goes on without waiting for somebody known to be heard, after a rejoin behind a gap. To be called when the
+    /// user has compared the group's digits with another member.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`] or [`Error::Store`].
+    pub async fn confirm(&self) -> Result<(), Error> {
+        let mut live = self.load().await?;
+        live.session.unconfirmed = None;
+        live.checkpoint().await.map(drop)
+    }
+
     /// Keys for the application's own use, bound to the group's current epoch: the same for all members.
     ///
     /// # Errors
@@ -464,6 +479,9 @@ impl Group {
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
         let live = self.load().await?;
         live.session.check_live()?;
+        if live.session.unconfirmed.is_some() {
+            return Err(SessionError::Unconfirmed.into());
+        }
         if !live.session.fold.is_clean() {
             return Err(Error::NotPossible {
                 code: "heal_first",
@@ -662,6 +680,7 @@ fn info(session: &Session) -> GroupInfo {
         },
         owner: session.owner.is_some(),
         clean: fold.is_clean(),
+        confirmed: session.unconfirmed.is_none(),
         members: member_infos(session),
         tree_hash: fold.tree().hash().to_string(),
         transcript_hash: fold.transcript().to_string(),

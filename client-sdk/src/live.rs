@@ -524,7 +524,7 @@ impl Live {
     pub(crate) async fn settle_outbox(mut self) -> Result<Self, Error> {
         for _ in 0..64 {
             let Some(first) = self.session.outbox.first() else { return Ok(self) };
-            if !matches!(self.session.standing, Standing::Member) {
+            if !matches!(self.session.standing, Standing::Member) || self.session.unconfirmed.is_some() {
                 return Ok(self);
             }
             // No node takes it any more, and it is not among what was taken: both follow from the state here, so it

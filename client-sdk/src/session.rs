@@ -170,6 +170,9 @@ pub(crate) struct Session {
     pub(crate) server: String,
     /// The node's key, from its first receipt on.
     pub(crate) node: Option<VerifyingKey>,
+    /// Behind a gap the group is the node's word: the identities known from before, until one of them is heard.
+    /// Nothing is said until then, for the node could have made up the group.
+    pub(crate) unconfirmed: Option<BTreeSet<VerifyingKey>>,
 }
 
 /// Why a step was not taken.
@@ -200,6 +203,11 @@ pub(crate) enum SessionError {
     /// The keys of this group are lost here.
     #[error("the group's keys are lost here: rejoin first")]
     KeysLost,
+    /// Behind a gap, and nobody known from before was heard since.
+    #[error(
+        "the group's state is the server's word alone: wait until somebody you know is heard, or compare digits"
+    )]
+    Unconfirmed,
     /// What only the owner may.
     #[error("only the owner of the group may do that")]
     OwnerOnly,
@@ -223,6 +231,7 @@ impl SessionError {
             Self::NotAMember => "not_a_member",
             Self::NotJoined => "not_joined",
             Self::KeysLost => "keys_lost",
+            Self::Unconfirmed => "unconfirmed",
             Self::OwnerOnly => "owner_only",
             Self::NotPossible(_) => "not_possible",
             Self::TooLong => "too_large",
@@ -334,6 +343,14 @@ impl Session {
     /// How a leaf is shown.
     pub(crate) fn person(&self, leaf_id: LeafId) -> Person {
         self.members.person(leaf_id)
+    }
+
+    /// Takes note of a payload whose signature by `identity` verified: it covers the transcript, so whoever signed it
+    /// is in the same group.
+    fn heard(&mut self, identity: &VerifyingKey) {
+        if self.unconfirmed.as_ref().is_some_and(|known| known.contains(identity)) {
+            self.unconfirmed = None;
+        }
     }
 
     /// Whether operations and messages may be made.

@@ -271,6 +271,11 @@ impl Session {
         if owner_only && self.owner.is_none() {
             return Err(SessionError::OwnerOnly);
         }
+        // An invitation into a group that the node may have made up would lead others there.
+        let invites = matches!(intent, Intent::AddMembers { .. } | Intent::IssueTicket { .. });
+        if invites && self.unconfirmed.is_some() {
+            return Err(SessionError::Unconfirmed);
+        }
         let clean_only = !matches!(
             intent,
             Intent::Leave
@@ -369,6 +374,9 @@ impl Session {
         self.check_live()?;
         if self.standing != Standing::Member {
             return Err(SessionError::NotJoined);
+        }
+        if self.unconfirmed.is_some() {
+            return Err(SessionError::Unconfirmed);
         }
         if !self.fold.is_clean() {
             return Err(SessionError::Refused(Refusal::HealFirst));

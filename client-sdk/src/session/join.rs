@@ -147,6 +147,7 @@ impl FoundingDraft {
             title,
             server,
             node: None,
+            unconfirmed: None,
         };
         let served = ServedFrame {
             seq: session.fold.seq(),
@@ -217,6 +218,7 @@ impl Session {
             title,
             server: invite.server.as_str().to_owned(),
             node: None,
+            unconfirmed: None,
         })
     }
 }
@@ -364,6 +366,7 @@ impl Joining {
             title: self.title.clone(),
             server: self.server.clone(),
             node: None,
+            unconfirmed: None,
         };
         let sender = session.person(session.own.leaf_id);
         let epoch = session.fold.epoch();

@@ -123,10 +123,10 @@ impl Session {
                 self.members.admit(&self.fold, entry, Shown::ByRoster);
             }
         }
-        let Some(identity) = self.members.shown(leaf_id) else {
+        let Some(identity) = self.members.shown(leaf_id).copied() else {
             return Ok(Err(Unread::Uncredentialed(leaf_id)));
         };
-        let Ok(verified) = payload.verify(&context, identity) else {
+        let Ok(verified) = payload.verify(&context, &identity) else {
             return Ok(Err(Unread::For("bad_payload_signature")));
         };
         if keys.keys.commit(pending).is_err() {
@@ -134,6 +134,7 @@ impl Session {
         }
         let seen = verified.seen();
         self.check_seen(served, seen, env)?;
+        self.heard(&identity);
         Ok(match verified.content() {
             Ok(content) => Ok(Read { leaf_id, content, seen }),
             Err(_) => Err(Unread::For("unknown_content")),

@@ -35,6 +35,7 @@ struct Told {
     credential: Option<RosterEntry>,
     added: Vec<KeyPackage>,
     seen: Option<LogPosition>,
+    by: Option<VerifyingKey>,
 }
 
 impl Session {
@@ -94,6 +95,9 @@ impl Session {
             self.standing = Standing::Member;
         }
         self.take_told(&effects, &told);
+        if let Some(by) = &told.by {
+            self.heard(by);
+        }
         self.note_roster(frame, &effects, mine);
         if let Some(pending) = pending {
             self.seal_invites(pending, &joiner, env);
@@ -253,6 +257,9 @@ impl Session {
         self.standing = Standing::Lost;
         self.wipe_keys();
         self.held.clear();
+        let own = self.members.shown(self.own.leaf_id).copied();
+        let known = self.members.iter().map(|(_, member)| member.identity).filter(|key| Some(*key) != own);
+        self.unconfirmed = Some(known.collect());
         let epoch = self.fold.epoch();
         let served = ServedFrame {
             seq: answer.seq,
@@ -485,7 +492,7 @@ fn told(
         | _ => *shown?,
     };
     let verified = payload.verify(context, &identity).ok()?;
-    let seen = Some(verified.seen());
+    let (seen, by) = (Some(verified.seen()), Some(identity));
     Some(match verified.content().ok()? {
         Content::Credential { credential, profile } => {
             let leaf = next.tree().leaf(context.slot).live()?;
@@ -496,11 +503,11 @@ fn told(
                 credential,
                 profile,
             };
-            Told { credential: Some(entry), seen, ..Told::default() }
+            Told { credential: Some(entry), seen, by, ..Told::default() }
         }
-        Content::Added { packages } => Told { added: packages, seen, ..Told::default() },
+        Content::Added { packages } => Told { added: packages, seen, by, ..Told::default() },
         Content::Empty | Content::Application { .. } | Content::File { .. } | Content::Roster(_) | _ => {
-            Told { seen, ..Told::default() }
+            Told { seen, by, ..Told::default() }
         }
     })
 }

@@ -85,6 +85,14 @@ struct WireSession {
     node: Vec<u8>,
     #[prost(uint64, tag = "26")]
     leaf_id: u64,
+    #[prost(message, optional, tag = "27")]
+    unconfirmed: Option<WireKeys>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireKeys {
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    keys: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -338,6 +346,10 @@ impl Session {
             title: self.title.clone(),
             server: self.server.clone(),
             node: self.node.map(|k| k.as_bytes().to_vec()).unwrap_or_default(),
+            unconfirmed: self
+                .unconfirmed
+                .as_ref()
+                .map(|keys| WireKeys { keys: keys.iter().map(|k| k.as_bytes().to_vec()).collect() }),
         };
         let bytes = encode(&wire);
         wire.wipe();
@@ -427,6 +439,12 @@ fn read(fold: GroupState, wire: &WireSession) -> Result<Session, StoredError> {
         title: wire.title.clone(),
         server: wire.server.clone(),
         node: optional(&wire.node, |b| VerifyingKey::from_slice(b).map_err(|_| StoredError))?,
+        unconfirmed: wire
+            .unconfirmed
+            .as_ref()
+            .map(|w| w.keys.iter().map(|k| VerifyingKey::from_slice(k)).collect::<Result<_, _>>())
+            .transpose()
+            .map_err(|_| StoredError)?,
         fold,
     })
 }
