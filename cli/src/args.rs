@@ -116,6 +116,8 @@ pub(crate) enum GroupCommand {
     Heal(GroupArg),
     /// Come back to a group whose keys are lost or suspect here.
     Rejoin(GroupArg),
+    /// Go on after one member claimed another history and you found, by comparing with the others, that they lied.
+    Overrule(GroupArg),
     /// Say that you have compared the digits of a group you came back to behind a gap.
     Confirm(GroupArg),
 }

@@ -129,6 +129,10 @@ async fn group(cli: &Cli, client: &Client, command: &GroupCommand) -> Result<()>
             group.heal().await?;
             output::answer(cli.json, &json!({ "healed": true }), || "nothing is pending".to_owned())
         }
+        GroupCommand::Overrule(arg) => {
+            pick(client, arg.name()).await?.overrule().await?;
+            output::answer(cli.json, &json!({ "overruled": true }), || "overruled".to_owned())
+        }
         GroupCommand::Confirm(arg) => {
             pick(client, arg.name()).await?.confirm().await?;
             output::answer(cli.json, &json!({ "confirmed": true }), || "confirmed".to_owned())
@@ -152,6 +156,15 @@ fn info_text(info: &GroupInfo) -> String {
         info.seq,
     );
     text.push_str(&format!("tree        {}\ntranscript  {}\n", info.tree_hash, info.transcript_hash));
+    if let Some(fork) = &info.fork {
+        let by = fork.by.as_ref().map(|by| format!(", by the word of {}", output::name(by)));
+        text.push_str(&format!(
+            "forked      at frame {} [{}]{}\n",
+            fork.seq,
+            fork.reason,
+            by.unwrap_or_default()
+        ));
+    }
     match &info.comparison {
         Some(digits) => text.push_str(&format!("compare     {digits}\n")),
         None => text.push_str("compare     not while a removal is pending\n"),

@@ -129,6 +129,9 @@ impl From<SessionError> for Error {
             SessionError::Forked { seq, code } | SessionError::Suspect { seq, code } => {
                 Self::Forked { seq: seq.get(), reason: code.to_owned() }
             }
+            SessionError::Disputed { seq, .. } => {
+                Self::Forked { seq: seq.get(), reason: error.code().to_owned() }
+            }
             SessionError::ProofSystemFailure(seq) => {
                 Self::Forked { seq: seq.get(), reason: "proof_system_failure".to_owned() }
             }

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     client::Client,
-    entry::{Entry, Position},
+    entry::{Entry, Person, Position},
     error::Error,
     live::{Live, Posted, blocking},
     session::{Env, Intent, Session, SessionError, Standing, TEXT},
@@ -64,6 +64,18 @@ pub struct MemberInfo {
     pub you: bool,
 }
 
+/// Why a home stopped trusting the history of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ForkInfo {
+    /// Position of the frame that showed it.
+    pub seq: u64,
+    /// What was wrong, as a code.
+    pub reason: String,
+    /// The member on whose signed word alone this rests, where it is one: they lie, or the node shows them another
+    /// history than us.
+    pub by: Option<Person>,
+}
+
 /// What is known of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GroupInfo {
@@ -79,6 +91,8 @@ pub struct GroupInfo {
     pub seq: u64,
     /// `member`, `invited`, `lost`, `removed`, `closed` or `forked`.
     pub standing: &'static str,
+    /// Why, where the standing is `forked`.
+    pub fork: Option<ForkInfo>,
     /// Whether this home owns the group.
     pub owner: bool,
     /// Whether no removal waits to be completed.
@@ -467,6 +481,17 @@ impl Group {
         live.checkpoint().await.map(drop)
     }
 
+    /// Goes on after a fork that rests on the word of one member alone ([`ForkInfo::by`]). To be called when the user
+    /// has found, by comparing with the others, that this member lied: what it says of the log no longer counts here.
+    ///
+    /// # Errors
+    /// [`Error::NotPossible`] for any other fork, or none; as [`Self::sync`] beyond that.
+    pub async fn overrule(&self) -> Result<(), Error> {
+        let mut live = self.load().await?;
+        live.session.overrule()?;
+        live.checkpoint().await?.sync().await.map(drop)
+    }
+
     /// Keys for the application's own use, bound to the group's current epoch: the same for all members.
     ///
     /// # Errors
@@ -677,6 +702,18 @@ fn info(session: &Session) -> GroupInfo {
             Standing::Removed(_) => "removed",
             Standing::Closed => "closed",
             Standing::Forked(_) => "forked",
+        },
+        fork: match &session.standing {
+            Standing::Forked(evidence) => Some(ForkInfo {
+                seq: evidence.seq.get(),
+                reason: evidence.code.clone(),
+                by: evidence.by.map(|leaf_id| session.person(leaf_id)),
+            }),
+            Standing::Invited
+            | Standing::Member
+            | Standing::Lost
+            | Standing::Removed(_)
+            | Standing::Closed => None,
         },
         owner: session.owner.is_some(),
         clean: fold.is_clean(),

@@ -41,7 +41,7 @@ pub mod store;
 pub use client::{Client, GroupSummary, OnProgress, Options};
 pub use entry::{Entry, Person, Position, What};
 pub use error::Error;
-pub use group::{Group, GroupInfo, LinkOptions, MemberInfo};
+pub use group::{ForkInfo, Group, GroupInfo, LinkOptions, MemberInfo};
 pub use identity::IdentityInfo;
 pub use protocol::{GroupId, Suite};
 pub use prover::{ProverError, ProverProgress, Stage};

@@ -63,6 +63,8 @@ pub(crate) struct Evidence {
     pub(crate) seq: Seq,
     /// What was wrong, as a stable code.
     pub(crate) code: String,
+    /// The leaf on whose signed word alone this rests, where it is one.
+    pub(crate) by: Option<LeafId>,
 }
 
 /// The own leaf.
@@ -173,6 +175,8 @@ pub(crate) struct Session {
     /// Behind a gap the group is the node's word: the identities known from before, until one of them is heard.
     /// Nothing is said until then, for the node could have made up the group.
     pub(crate) unconfirmed: Option<BTreeSet<VerifyingKey>>,
+    /// Leaves whose word on the log does not count any more, because the user found that they lied.
+    pub(crate) overruled: BTreeSet<LeafId>,
 }
 
 /// Why a step was not taken.
@@ -185,6 +189,9 @@ pub(crate) enum SessionError {
     /// The node's history is not the one this client knows.
     #[error("the history is forked at frame {seq}: {code}")]
     Forked { seq: Seq, code: &'static str },
+    /// A member says, and signed, that the log it saw was another one.
+    #[error("the sender of frame {seq} saw another history")]
+    Disputed { seq: Seq, by: LeafId },
     /// A stored operation that the fold refuses: to be fetched once more before it counts as a fork.
     #[error("frame {seq} does not apply: {code}")]
     Suspect { seq: Seq, code: &'static str },
@@ -226,6 +233,7 @@ impl SessionError {
             Self::Gap { .. } => "gap",
             Self::Suspect { code, .. } => code,
             Self::Forked { .. } => "forked",
+            Self::Disputed { .. } => "log_hash_mismatch",
             Self::ProofSystemFailure(_) => "proof_system_failure",
             Self::Refused(refusal) => refusal.code(),
             Self::NotAMember => "not_a_member",
@@ -309,6 +317,11 @@ impl Session {
         };
         match &done {
             Err(SessionError::Forked { seq, code }) => self.fork(*seq, code),
+            Err(error @ SessionError::Disputed { seq, by }) => {
+                let (seq, code) = (*seq, error.code());
+                self.standing = Standing::Forked(Evidence { seq, code: code.to_owned(), by: Some(*by) });
+                return Err(SessionError::Forked { seq, code });
+            }
             Err(error @ SessionError::ProofSystemFailure(seq)) => self.fork(*seq, error.code()),
             Ok(_) | Err(_) => {}
         }
@@ -323,7 +336,22 @@ impl Session {
 
     /// Stops for good: the node's history cannot be trusted.
     pub(crate) fn fork(&mut self, seq: Seq, code: &str) {
-        self.standing = Standing::Forked(Evidence { seq, code: code.to_owned() });
+        self.standing = Standing::Forked(Evidence { seq, code: code.to_owned(), by: None });
+    }
+
+    /// Goes on after a fork that rests on one member's word, which from then on does not count.
+    pub(crate) fn overrule(&mut self) -> Result<(), SessionError> {
+        let Standing::Forked(Evidence { by: Some(by), .. }) = self.standing else {
+            return Err(SessionError::NotPossible("there is no fork that rests on a member's word alone"));
+        };
+        let tree = self.fold.tree();
+        let own = tree.slot_of_leaf(self.own.leaf_id).and_then(|slot| tree.leaf(slot).live());
+        let active = own.ok_or(SessionError::NotAMember)?.is_active();
+        let path = PathSecrets::derive(tree, self.own.slot, &self.own.secret);
+        self.own.path = Some(path.map_err(|_| SessionError::KeysLost)?);
+        self.overruled.insert(by);
+        self.standing = if active { Standing::Member } else { Standing::Invited };
+        Ok(())
     }
 
     /// Makes the next entry.

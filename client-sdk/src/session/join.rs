@@ -148,6 +148,7 @@ impl FoundingDraft {
             server,
             node: None,
             unconfirmed: None,
+            overruled: BTreeSet::new(),
         };
         let served = ServedFrame {
             seq: session.fold.seq(),
@@ -219,6 +220,7 @@ impl Session {
             server: invite.server.as_str().to_owned(),
             node: None,
             unconfirmed: None,
+            overruled: BTreeSet::new(),
         })
     }
 }
@@ -367,6 +369,7 @@ impl Joining {
             server: self.server.clone(),
             node: None,
             unconfirmed: None,
+            overruled: BTreeSet::new(),
         };
         let sender = session.person(session.own.leaf_id);
         let epoch = session.fold.epoch();

@@ -133,7 +133,7 @@ impl Session {
             return Ok(Err(Unread::For("replayed")));
         }
         let seen = verified.seen();
-        self.check_seen(served, seen, env)?;
+        self.check_seen(served, leaf_id, seen, env)?;
         self.heard(&identity);
         Ok(match verified.content() {
             Ok(content) => Ok(Read { leaf_id, content, seen }),
@@ -145,13 +145,17 @@ impl Session {
     pub(super) fn check_seen(
         &self,
         served: &ServedFrame,
+        by: LeafId,
         seen: LogPosition,
         env: &Env<'_>,
     ) -> Result<(), SessionError> {
+        if self.overruled.contains(&by) {
+            return Ok(());
+        }
         let known = (env.history)(seen.seq);
         // A sender cannot have seen what came after its own frame.
         if seen.seq >= served.seq || known.is_some_and(|log| log != seen.log) {
-            return Err(SessionError::Forked { seq: served.seq, code: "log_hash_mismatch" });
+            return Err(SessionError::Disputed { seq: served.seq, by });
         }
         Ok(())
     }

@@ -77,8 +77,9 @@ impl Session {
         let joiner = joiner(init.as_ref().unwrap_or(&self.schedule.init), path.root(), &frame.head_digest());
         let new = NewEpoch::derive(&next, &joiner)?;
         let told = self.read_payload(frame, &next, &joiner);
-        if let Some(seen) = told.seen {
-            self.check_seen(served, seen, env)?;
+        let doer = frame.head().body.doer().and_then(|slot| leaf_id_at(&next, slot));
+        if let (Some(seen), Some(doer)) = (told.seen, doer) {
+            self.check_seen(served, doer, seen, env)?;
         }
 
         let before = core::mem::replace(&mut self.fold, next);

@@ -87,6 +87,10 @@ struct WireSession {
     leaf_id: u64,
     #[prost(message, optional, tag = "27")]
     unconfirmed: Option<WireKeys>,
+    #[prost(uint64, optional, tag = "28")]
+    standing_leaf: Option<u64>,
+    #[prost(uint64, repeated, tag = "29")]
+    overruled: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -346,6 +350,15 @@ impl Session {
             title: self.title.clone(),
             server: self.server.clone(),
             node: self.node.map(|k| k.as_bytes().to_vec()).unwrap_or_default(),
+            standing_leaf: match &self.standing {
+                Standing::Forked(evidence) => evidence.by.map(LeafId::get),
+                Standing::Invited
+                | Standing::Member
+                | Standing::Removed(_)
+                | Standing::Lost
+                | Standing::Closed => None,
+            },
+            overruled: self.overruled.iter().map(|id| id.get()).collect(),
             unconfirmed: self
                 .unconfirmed
                 .as_ref()
@@ -389,7 +402,11 @@ fn read(fold: GroupState, wire: &WireSession) -> Result<Session, StoredError> {
         2 => Standing::Lost,
         3 => Standing::Closed,
         4 => Standing::Removed(seq),
-        5 => Standing::Forked(Evidence { seq, code: wire.standing_code.clone() }),
+        5 => Standing::Forked(Evidence {
+            seq,
+            code: wire.standing_code.clone(),
+            by: wire.standing_leaf.map(LeafId::new),
+        }),
         _ => return Err(StoredError),
     };
     let slot = Slot::new(wire.slot);
@@ -439,6 +456,7 @@ fn read(fold: GroupState, wire: &WireSession) -> Result<Session, StoredError> {
         title: wire.title.clone(),
         server: wire.server.clone(),
         node: optional(&wire.node, |b| VerifyingKey::from_slice(b).map_err(|_| StoredError))?,
+        overruled: wire.overruled.iter().copied().map(LeafId::new).collect(),
         unconfirmed: wire
             .unconfirmed
             .as_ref()

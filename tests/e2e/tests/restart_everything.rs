@@ -179,6 +179,8 @@ fn a_history_that_was_taken_back() -> Result<()> {
         assert!(ann.run(&["--json", "group", "info"])?.stdout.contains("\"standing\":\"forked\""));
         ann.refused(&["send", "four"], "forked")?;
         ann.refused(&["update-keys"], "forked")?;
+        // It is not one member's word that speaks against the server, so nobody's can be passed over.
+        ann.refused(&["group", "overrule"], "not_possible")?;
         let read = ann.run(&["read"])?;
         read.refused_with_output("forked")?;
         assert!(read.stdout.contains("two") && !read.stdout.contains("three"));
