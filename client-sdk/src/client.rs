@@ -561,7 +561,7 @@ impl Client {
                         return Err(Error::Node { code });
                     }
                 }
-                Posted::Unknown => return Err(Error::OutcomeUnknown),
+                Posted::Later(_) | Posted::Unknown => return Err(Error::OutcomeUnknown),
             }
         }
         Err(Error::Contention)

@@ -582,7 +582,8 @@ impl Live {
                     self.session.pending = None;
                     self = self.checkpoint().await?;
                 }
-                Posted::Refused(code) => {
+                // Sent for the first time just now, so it is not in the log.
+                Posted::Refused(code) | Posted::Later(code) => {
                     self.session.pending = None;
                     drop(self.checkpoint().await?);
                     return Err(Error::Node { code });

@@ -53,6 +53,8 @@ pub(crate) enum Posted {
     Rebuild(ErrorCode),
     /// Refused for good.
     Refused(ErrorCode),
+    /// Refused each time it was sent now, for a reason that passes; earlier copies may be in the log.
+    Later(ErrorCode),
     /// Nobody knows.
     Unknown,
 }
@@ -497,7 +499,7 @@ impl Live {
                 blocking(move || store.write::<_, StoreError>(|tx| tx.delete_group(&group))).await??;
                 Err(Error::Node { code })
             }
-            Posted::Unknown => Err(Error::OutcomeUnknown),
+            Posted::Later(_) | Posted::Unknown => Err(Error::OutcomeUnknown),
         }
     }
 
@@ -516,7 +518,7 @@ impl Live {
                 live.session.pending = None;
                 live.checkpoint().await
             }
-            Posted::Unknown => Err(Error::OutcomeUnknown),
+            Posted::Later(_) | Posted::Unknown => Err(Error::OutcomeUnknown),
         }
     }
 
@@ -561,7 +563,7 @@ impl Live {
                     let _ = self.checkpoint().await?;
                     return Err(Error::Node { code });
                 }
-                Posted::Unknown => return Err(Error::OutcomeUnknown),
+                Posted::Later(_) | Posted::Unknown => return Err(Error::OutcomeUnknown),
             }
         }
         Err(Error::Contention)
@@ -651,6 +653,7 @@ pub(crate) async fn post(
     bytes: &[u8],
 ) -> Result<Posted, Error> {
     let mut wait = core::time::Duration::from_millis(200);
+    let mut refused = Some(ErrorCode::Busy);
     for _ in 0..RESENDS {
         match node.post_frame(group, bytes.to_vec()).await {
             Ok(answer) => return Ok(Posted::Accepted(answer.receipt)),
@@ -671,15 +674,20 @@ pub(crate) async fn post(
                 Some(code) if !code.is_retryable() && code.has_no_side_effects() => {
                     return Ok(Posted::Refused(code));
                 }
+                // These pass, but not while anybody waits; and a node that judges a frame so has looked for copies.
+                Some(
+                    code @ (ErrorCode::TooManyTickets | ErrorCode::TooManyInvites | ErrorCode::NotOverdue),
+                ) => return Ok(Posted::Refused(code)),
+                Some(code) if code.has_no_side_effects() => refused = refused.map(|_| code),
                 // Not reached or not answered: either way it is stored, and the next call sends it again. To say that
                 // it failed would invite the caller to say it a second time.
-                _ => {}
+                _ => refused = None,
             },
         }
         inner.clock.sleep(wait).await;
         wait *= 2;
     }
-    Ok(Posted::Unknown)
+    Ok(refused.map_or(Posted::Unknown, Posted::Later))
 }
 
 /// A receipt must be signed by the node's key, which stays the same for a group's node from the first one on.

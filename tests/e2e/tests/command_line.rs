@@ -258,6 +258,23 @@ fn what_is_refused_is_said_in_one_line_with_a_code() -> Result<()> {
     Ok(())
 }
 
+/// What the server refuses for now is over with the command: the next one is not held up by it.
+#[test]
+fn a_limit_is_told_and_leaves_nothing_behind() -> Result<()> {
+    let stage = Stage::new()?;
+    let (ann, ben) = ann_and_ben(&stage)?;
+    for _ in 0..32 {
+        ann.ok(&["invite"])?;
+    }
+    ann.refused(&["invite"], "too_many_tickets")?;
+    ann.ok(&["send", "enough of them"])?;
+
+    ben.ok(&["send", "so be it"])?;
+    assert_eq!(ann.texts("Trip")?.len(), 2);
+    assert_eq!(ann.agreed("Trip")?, ben.agreed("Trip")?);
+    Ok(())
+}
+
 #[test]
 fn a_home_with_a_passphrase_opens_with_that_alone() -> Result<()> {
     let stage = Stage::new()?;
