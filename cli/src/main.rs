@@ -51,9 +51,26 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
+/// The stable code of a failure; `None` where its text ends with it already.
+fn code(error: &anyhow::Error) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<kith_client_sdk::Error>() {
+        return Some(error.code());
+    }
+    if error.to_string().ends_with(']') {
+        return None;
+    }
+    Some(if error.chain().any(|cause| cause.is::<service_kit::config::ConfigError>()) {
+        "settings"
+    } else if error.chain().any(|cause| cause.is::<std::io::Error>()) {
+        "io"
+    } else {
+        "failed"
+    })
+}
+
 /// One clear line on standard error, with the code.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    let code = error.downcast_ref::<kith_client_sdk::Error>().map(kith_client_sdk::Error::code);
+    let code = code(error);
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         text.push_str(": ");

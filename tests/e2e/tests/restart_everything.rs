@@ -196,6 +196,7 @@ fn a_server_is_not_started_twice_on_one_folder() -> Result<()> {
     let somebody = stage.stranger("somebody");
     let second = somebody.run(&["serve", "--data", data, "--listen", "127.0.0.1:0"])?;
     assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert!(second.stderr.trim_end().ends_with(']'), "no code: {second:?}");
     assert!(second.stderr.lines().last().unwrap().starts_with("kith: "), "{second:?}");
     Ok(())
 }
