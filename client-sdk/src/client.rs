@@ -300,7 +300,19 @@ impl Client {
 
     /// Asks a node who it is and what time it has.
     async fn observe_node(&self, server: &str) -> Result<(), Error> {
-        let info = self.inner.node(server)?.node_info().await?;
+        let node = self.inner.node(server)?;
+        let info = node.node_info().await?;
+        // Challenges are bound to the name we reach it by, so with another one it would answer nothing.
+        if info.origin != *node.origin() {
+            return Err(Error::NotPossible {
+                code: "wrong_origin",
+                detail: format!(
+                    "this server is called {}: use that address, or start it with --origin {}",
+                    info.origin,
+                    node.origin()
+                ),
+            });
+        }
         self.inner.offset.observe(info.time, self.inner.clock.now());
         if !info.params.contains(&self.inner.keys.params_hash()) {
             return Err(Error::NotPossible {

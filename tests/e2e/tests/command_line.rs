@@ -205,6 +205,11 @@ fn what_is_refused_is_said_in_one_line_with_a_code() -> Result<()> {
     let dan = dan.named("Dan")?;
     dan.refused(&["identity", "create", "--name", "Dora"], "identity_exists")?;
     dan.refused(&["contact"], "no_server")?;
+    let alias = stage.server.url().replace("127.0.0.1", "localhost");
+    let ran = dan.run(&["group", "create", "Trip", "--server", &alias])?;
+    ran.refused("wrong_origin")?;
+    assert!(ran.stderr.contains(&stage.server.url()), "{ran:?}");
+    assert_eq!(dan.ok(&["group", "list"])?, "");
     dan.refused(&["join", "http://127.0.0.1:1/join#x"], "bad_text")?;
     dan.refused(&["join", "hello"], "bad_text")?;
     stage.stranger("eve").refused(&["identity", "create", "--name", ""], "bad_text")?;
