@@ -14,7 +14,7 @@ use std::time::Instant;
 use anyhow::Result;
 use by_hand::{Answer, Hand, frames_after, token};
 use e2e::{PATIENCE, Stage};
-use kith_client_sdk::{LinkOptions, Position, Suite, What};
+use kith_client_sdk::{Entry, LinkOptions, Position, Suite, What};
 use protocol::{Seq, frame::Served};
 
 #[path = "support/by_hand.rs"]
@@ -61,13 +61,10 @@ async fn contents_end_with_their_time_and_the_group_goes_on() -> Result<()> {
     for group in [&ann, &ben, &cleo] {
         group.sync().await?;
     }
-    let texts = |entries: Vec<kith_client_sdk::Entry>| -> Vec<String> {
-        let texts = entries.into_iter().filter_map(|entry| match entry.what {
-            What::Text { text } => Some(text),
-            What::Unreadable { reason } => panic!("unreadable: {reason}"),
-            _ => None,
-        });
-        texts.collect()
+    let texts = |entries: Vec<Entry>| -> Vec<String> {
+        assert!(!entries.iter().any(|entry| matches!(entry.what, What::Unreadable { .. })), "{entries:?}");
+        let text = |entry: Entry| if let What::Text { text } = entry.what { Some(text) } else { None };
+        entries.into_iter().filter_map(text).collect()
     };
     assert_eq!(texts(ben.entries(Position(0), 100).await?), ["what did I miss?", "hello"]);
     // Who has read it keeps it.
