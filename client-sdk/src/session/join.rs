@@ -23,7 +23,7 @@ use protocol::{
 use ratchet_tree::PathSecrets;
 
 use super::{
-    Env, Pending, Session, SessionError, Standing,
+    Env, Own, Pending, Session, SessionError, Standing,
     author::{frame_id, fresh_secret, jobs, leaf_signature, max_capacity, profile},
     keys::{NewEpoch, joiner},
     operation::own,
@@ -129,27 +129,10 @@ impl FoundingDraft {
         let new = NewEpoch::derive(&state, &self.joiner)?;
         let mut members = Members::default();
         members.admit(&state, self.entry, Shown::ByLeaf);
-        let mut session = Session {
-            own: own(&state, Slot::ZERO, self.secret, self.sig)?,
-            fold: state,
-            schedule: new.schedule,
-            epochs: vec![new.keys],
-            members,
-            standing: Standing::Member,
-            owner: Some(self.owner),
-            pending: Some(pending),
-            outbox: Vec::new(),
-            held: Vec::new(),
-            roster_due: false,
-            roster_posted: BTreeSet::new(),
-            invites: Vec::new(),
-            next_position: 0,
-            title,
-            server,
-            node: None,
-            unconfirmed: None,
-            overruled: BTreeSet::new(),
-        };
+        let own = own(&state, Slot::ZERO, self.secret, self.sig)?;
+        let mut session = Session::fresh(own, state, new, members, Standing::Member, title, server);
+        session.owner = Some(self.owner);
+        session.pending = Some(pending);
         let served = ServedFrame {
             seq: session.fold.seq(),
             received_at_ms: now_ms,
@@ -162,6 +145,39 @@ impl FoundingDraft {
 }
 
 impl Session {
+    /// A session at its beginning: nothing on its way, nothing held, no entry yet.
+    fn fresh(
+        own: Own,
+        fold: GroupState,
+        epoch: NewEpoch,
+        members: Members,
+        standing: Standing,
+        title: String,
+        server: String,
+    ) -> Self {
+        Self {
+            own,
+            fold,
+            schedule: epoch.schedule,
+            epochs: vec![epoch.keys],
+            members,
+            standing,
+            owner: None,
+            pending: None,
+            outbox: Vec::new(),
+            held: Vec::new(),
+            roster_due: false,
+            roster_posted: BTreeSet::new(),
+            invites: Vec::new(),
+            next_position: 0,
+            title,
+            server,
+            node: None,
+            unconfirmed: None,
+            overruled: BTreeSet::new(),
+        }
+    }
+
     /// Whether the Init has not been confirmed yet: what is on its way is the frame the log begins with.
     pub(crate) fn is_founding(&self) -> bool {
         let first = |p: &Pending| protocol::digest::log_hash(&LogHash::new([0; 32]), Seq::ZERO, &p.hash);
@@ -201,27 +217,8 @@ impl Session {
         for entry in invite.roster.iter().flat_map(|r| r.entries()) {
             members.admit(&fold, entry.clone(), Shown::ByRoster);
         }
-        Ok(Self {
-            own,
-            fold,
-            schedule: new.schedule,
-            epochs: vec![new.keys],
-            members,
-            standing: Standing::Invited,
-            owner: None,
-            pending: None,
-            outbox: Vec::new(),
-            held: Vec::new(),
-            roster_due: false,
-            roster_posted: BTreeSet::new(),
-            invites: Vec::new(),
-            next_position: 0,
-            title,
-            server: invite.server.as_str().to_owned(),
-            node: None,
-            unconfirmed: None,
-            overruled: BTreeSet::new(),
-        })
+        let server = invite.server.as_str().to_owned();
+        Ok(Self::fresh(own, fold, new, members, Standing::Invited, title, server))
     }
 }
 
@@ -350,27 +347,8 @@ impl Joining {
             let entry = own_entry(&binding(&self.fold, slot, leaf), profile, env.identity);
             members.admit(&self.fold, entry, Shown::ByLeaf);
         }
-        let mut session = Session {
-            own,
-            fold: self.fold.clone(),
-            schedule: new.schedule,
-            epochs: vec![new.keys],
-            members,
-            standing: Standing::Member,
-            owner: None,
-            pending: None,
-            outbox: Vec::new(),
-            held: Vec::new(),
-            roster_due: false,
-            roster_posted: BTreeSet::new(),
-            invites: Vec::new(),
-            next_position: 0,
-            title: self.title.clone(),
-            server: self.server.clone(),
-            node: None,
-            unconfirmed: None,
-            overruled: BTreeSet::new(),
-        };
+        let (fold, title, server) = (self.fold.clone(), self.title.clone(), self.server.clone());
+        let mut session = Session::fresh(own, fold, new, members, Standing::Member, title, server);
         let sender = session.person(session.own.leaf_id);
         let epoch = session.fold.epoch();
         let entry = session.entry(served, epoch, Some(sender), What::Joined);
