@@ -8,6 +8,7 @@
 //! The proof system is Groth16 over BN254, the circuit is described in the book's page on proofs. This crate never
 //! sees a group, a user or a message: points and a digest go in, a verdict comes out.
 
+mod admin;
 mod development;
 mod hash;
 mod msm;
@@ -23,6 +24,10 @@ mod circuit;
 #[cfg(feature = "prover")]
 mod prover;
 
+pub use admin::{
+    ADMIN_LEVELS, ADMIN_SLOTS, AdminPath, AdminRootError, AdminSecret, AdminSecretError, AdminStatement,
+    AdminTree, AdminTreeError,
+};
 pub use development::{DEVELOPMENT_KEYS, DevelopmentKey};
 pub use hash::{ProvingKeyHash, VerifyingKeyHash};
 pub use proof::{Proof, ProofFormatError};

@@ -105,7 +105,7 @@ impl Statement {
 }
 
 /// The digest as a field element: its last 31 bytes, big-endian, so that it is always below the modulus.
-fn digest_element(digest: &FrameDigest) -> Fr {
+pub(crate) fn digest_element(digest: &FrameDigest) -> Fr {
     let [_, element @ ..] = digest.as_bytes();
     Fr::from_be_bytes_mod_order(element)
 }

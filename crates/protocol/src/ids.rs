@@ -132,8 +132,13 @@ bytes_id! {
     ParamsHash, 32
 }
 bytes_id! {
-    /// Root of the owner's Merkle tree of admin commitments.
+    /// Root of the owner's Merkle tree of admin commitments: a field element in 32 little-endian bytes, or all zero
+    /// for no admins.
     AdminRoot, 32
+}
+bytes_id! {
+    /// What an admin's secret is committed to by: a field element in 32 little-endian bytes.
+    AdminCommitment, 32
 }
 bytes_id! {
     /// Digest of a group's policy.

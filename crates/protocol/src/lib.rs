@@ -21,8 +21,9 @@ mod wire;
 pub use frame::{Authorization, Frame, ServedFrame};
 pub use head::{Head, Kind};
 pub use ids::{
-    AdminRoot, Ctx, Epoch, FrameDigest, FrameHash, FrameId, GroupId, LeafId, LogHash, OpDigest, ParamsHash,
-    PolicyHash, RecoveryHash, SealedHash, Seq, Slot, Suite, Transcript, TreeHash, UnixSeconds,
+    AdminCommitment, AdminRoot, Ctx, Epoch, FrameDigest, FrameHash, FrameId, GroupId, LeafId, LogHash,
+    OpDigest, ParamsHash, PolicyHash, RecoveryHash, SealedHash, Seq, Slot, Suite, Transcript, TreeHash,
+    UnixSeconds,
 };
 pub use key::{SignatureBytes, SigningKey, VerifyingKey};
 pub use receipt::Receipt;

@@ -1,37 +1,51 @@
 //! Poseidon inside the circuit: three constraints for each S-box.
 
+use core::array;
+
 use ark_bn254::Fr;
-use ark_ff::Field;
-use curve::poseidon::Parameters;
+use ark_ff::{AdditiveGroup, Field};
+use curve::poseidon::{PAIR_WIDTH, Parameters, WIDTH};
 
 use super::builder::{Builder, Linear};
 
 /// [`curve::poseidon::hash`] of a variable: 213 constraints.
 pub(super) fn hash(builder: &mut Builder, input: Linear) -> Linear {
-    let parameters = Parameters::get();
-    let [[m00, m01], [m10, m11]] = *parameters.matrix();
-    let mut state = [Linear::default(), input];
-    for (round, [c0, c1]) in parameters.round_constants().iter().enumerate() {
-        let [a, b] = &state;
-        let a = if round == 0 {
-            // The first element starts as the constant zero, so its first S-box needs no constraint.
-            builder.constant(c0.square().square() * c0)
-        } else {
-            let shifted = (a + &builder.constant(*c0)).compact();
-            power_five(builder, &shifted)
-        };
-        let mut b = (b + &builder.constant(*c1)).compact();
-        if Parameters::is_full(round) {
-            b = power_five(builder, &b);
-        }
-        state = [mix(m00, &a, m01, &b), mix(m10, &a, m11, &b)];
-    }
-    let [output, _] = state;
-    output
+    let state = [Linear::default(), input];
+    permute(builder, Parameters::<WIDTH>::get(), Fr::ZERO, state)
 }
 
-fn mix(m0: Fr, a: &Linear, m1: Fr, b: &Linear) -> Linear {
-    Linear::sum([(m0, a), (m1, b)]).compact()
+/// [`curve::poseidon::hash_pair`] of two variables: 240 constraints.
+pub(super) fn hash_pair(builder: &mut Builder, tag: Fr, left: Linear, right: Linear) -> Linear {
+    let state: [Linear; PAIR_WIDTH] = [Linear::default(), left, right];
+    permute(builder, Parameters::of_pairs(), tag, state)
+}
+
+/// The first element of the permuted state. `capacity` is what the state's first element, the constant, is.
+fn permute<const W: usize>(
+    builder: &mut Builder,
+    parameters: &Parameters<W>,
+    capacity: Fr,
+    mut state: [Linear; W],
+) -> Linear {
+    for (round, constants) in parameters.round_constants().iter().enumerate() {
+        let full = parameters.is_full(round);
+        for (index, (element, constant)) in state.iter_mut().zip(constants).enumerate() {
+            if (round, index) == (0, 0) {
+                // The first element starts as a constant, so its first S-box needs no constraint.
+                let shifted = capacity + constant;
+                *element = builder.constant(shifted.square().square() * shifted);
+                continue;
+            }
+            let shifted = (&*element + &builder.constant(*constant)).compact();
+            *element = if full || index == 0 { power_five(builder, &shifted) } else { shifted };
+        }
+        let mixed = array::from_fn(|index| match parameters.matrix().get(index) {
+            Some(row) => Linear::sum(row.iter().copied().zip(&state)).compact(),
+            None => Linear::default(),
+        });
+        state = mixed;
+    }
+    state.into_iter().next().unwrap_or_default()
 }
 
 fn power_five(builder: &mut Builder, x: &Linear) -> Linear {
