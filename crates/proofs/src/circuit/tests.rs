@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{statement::Statement, table::LevelTable};
 
+mod determined;
+mod solver;
+
 fn rng(seed: u8) -> ChaCha20Rng {
     ChaCha20Rng::from_seed([seed; 32])
 }
@@ -114,39 +117,6 @@ fn no_digit_pattern_and_no_sibling_meets_an_exceptional_case() {
 fn secret(mut bytes: [u8; 32]) -> TreeSecret {
     bytes[31] &= 1;
     TreeSecret::from_bytes(&bytes).unwrap()
-}
-
-#[test]
-fn no_single_variable_can_be_changed_alone() {
-    let mut rng = rng(3);
-    let secret = TreeSecret::generate(&mut rng);
-    let (matrices, mut values) = record(&bare(&secret, &[point(23u64.into())]), &secret);
-    assert_eq!(matrices.first_broken(&values), None);
-    let mut rows_of = vec![Vec::new(); matrices.variables];
-    for row in 0..matrices.constraints() {
-        for matrix in [&matrices.a, &matrices.b, &matrices.c] {
-            for (column, _) in matrix.row(row) {
-                rows_of[column].push(row);
-            }
-        }
-    }
-    let mut random = [0; 32];
-    rng.fill_bytes(&mut random);
-    for variable in 1..matrices.variables {
-        let original = values[variable];
-        for delta in [Fr::ONE, -Fr::ONE, -original.double(), Fr::from_le_bytes_mod_order(&random)] {
-            if delta == Fr::ZERO {
-                continue;
-            }
-            values[variable] = original + delta;
-            let broken = rows_of[variable].iter().any(|row| {
-                matrices.a.row_times(*row, &values) * matrices.b.row_times(*row, &values)
-                    != matrices.c.row_times(*row, &values)
-            });
-            assert!(broken, "variable {variable} is free");
-        }
-        values[variable] = original;
-    }
 }
 
 #[test]
@@ -266,8 +236,8 @@ fn padding_keys_are_what_the_circuit_derives() {
     assert_eq!(synthesize(&mut Builder::for_witness(0), &expanded, &secret), Ok(()));
 }
 
-/// The variables of a row whose change alone, in the first order, breaks it.
-fn sensitive(matrices: &Matrices, row: usize, values: &[Fr]) -> Vec<usize> {
+/// A row's derivatives by its variables.
+fn gradient(matrices: &Matrices, row: usize, values: &[Fr]) -> std::collections::BTreeMap<usize, Fr> {
     let (a, b) = (matrices.a.row_times(row, values), matrices.b.row_times(row, values));
     let mut gradient = std::collections::BTreeMap::<usize, Fr>::new();
     for (matrix, factor) in [(&matrices.a, b), (&matrices.b, a), (&matrices.c, -Fr::ONE)] {
@@ -275,29 +245,5 @@ fn sensitive(matrices: &Matrices, row: usize, values: &[Fr]) -> Vec<usize> {
             *gradient.entry(column).or_default() += factor * coefficient;
         }
     }
-    gradient.into_iter().filter(|(_, slope)| *slope != Fr::ZERO).map(|(column, _)| column).collect()
-}
-
-#[test]
-fn the_witness_has_no_degree_of_freedom() {
-    let secret = TreeSecret::generate(&mut rng(9));
-    let (matrices, values) = record(&bare(&secret, &[point(23u64.into())]), &secret);
-    // With the inputs given, rows with one open variable fix it, until nothing is open.
-    let mut open: Vec<bool> = (0..matrices.variables).map(|variable| variable >= matrices.inputs).collect();
-    let rows: Vec<Vec<usize>> =
-        (0..matrices.constraints()).map(|row| sensitive(&matrices, row, &values)).collect();
-    loop {
-        let mut progress = false;
-        for row in &rows {
-            let mut left = row.iter().filter(|variable| open[**variable]);
-            if let (Some(variable), None) = (left.next(), left.next()) {
-                open[*variable] = false;
-                progress = true;
-            }
-        }
-        if !progress {
-            break;
-        }
-    }
-    assert_eq!(open.iter().filter(|open| **open).count(), 0, "variables nothing determines");
+    gradient
 }
