@@ -15,6 +15,7 @@
 //! lines on the same machine is outside what this crate defends against.
 
 pub mod digits;
+pub mod field;
 mod point;
 pub mod poseidon;
 pub mod schnorr;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use ark_ec::{AffineRepr, CurveGroup};
 use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fq};
-use ark_ff::{AdditiveGroup, PrimeField};
+use ark_ff::AdditiveGroup;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use sha2::{Digest, Sha256};
 
@@ -151,15 +151,6 @@ pub(crate) fn compress(affine: &EdwardsAffine) -> [u8; Point::LEN] {
     // Writing 32 bytes into 32 bytes cannot fail; were it to, the all-zero string encodes no point of the subgroup.
     if affine.serialize_compressed(&mut bytes[..]).is_err() {
         bytes = [0; Point::LEN];
-    }
-    bytes
-}
-
-/// The 32 little-endian bytes of a coordinate.
-pub(crate) fn coordinate_bytes(value: Fq) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for (chunk, limb) in bytes.chunks_exact_mut(8).zip(value.into_bigint().0) {
-        chunk.copy_from_slice(&limb.to_le_bytes());
     }
     bytes
 }

@@ -10,7 +10,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     digits::{self, DigitTable, GeneratorWindows, SECRET_BITS},
-    point::{self, Point},
+    field,
+    point::Point,
     poseidon,
 };
 
@@ -144,14 +145,14 @@ impl SharedU {
     /// The 32 canonical little-endian bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(point::coordinate_bytes(self.u))
+        Zeroizing::new(field::to_bytes(self.u))
     }
 
     /// The secret of the next level: the low 249 bits of the Poseidon hash of u.
     #[must_use]
     pub fn derive(&self) -> TreeSecret {
         let mut hash = poseidon::hash(self.u);
-        let mut digits = point::coordinate_bytes(hash);
+        let mut digits = field::to_bytes(hash);
         hash.zeroize();
         digits[TreeSecret::LEN - 1] &= !TreeSecret::TOP_BITS;
         let secret = TreeSecret { digits };

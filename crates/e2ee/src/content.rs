@@ -9,6 +9,7 @@ use protocol::limits::MAX_CHANGES;
 use thiserror::Error;
 
 use crate::{
+    admins::Admins,
     credential::{LeafCredential, Profile},
     key_package::KeyPackage,
     name::{ContentType, FileName},
@@ -85,6 +86,8 @@ pub enum Content {
         /// At most 64.
         packages: Vec<KeyPackage>,
     },
+    /// The commitments of the admins, with a box for each of them.
+    Admins(Admins),
 }
 
 mod kind {
@@ -94,7 +97,7 @@ mod kind {
     pub(super) const ROSTER: u32 = 3;
     pub(super) const CREDENTIAL: u32 = 4;
     pub(super) const ADDED: u32 = 5;
-    // 6 is reserved for the admin tree.
+    pub(super) const ADMINS: u32 = 6;
 }
 
 impl Content {
@@ -128,6 +131,7 @@ impl Content {
                 kind::ADDED,
                 bytes(&AddedWire { packages: packages.iter().map(KeyPackage::to_bytes).collect() }),
             ),
+            Self::Admins(admins) => (kind::ADMINS, admins.to_bytes()),
         };
         let out = bytes(&ContentWire { kind, body });
         if out.len() > MAX_CONTENT {
@@ -174,6 +178,7 @@ impl Content {
                 let packages = wire.packages.iter().map(|bytes| KeyPackage::from_bytes(bytes));
                 Ok(Self::Added { packages: packages.collect::<Result<_, _>>()? })
             }
+            kind::ADMINS => Ok(Self::Admins(Admins::from_bytes(&wire.body)?)),
             unknown => Err(ContentError::UnknownKind(unknown)),
         }
     }
@@ -188,6 +193,7 @@ impl fmt::Debug for Content {
             Self::Roster(_) => "Content::Roster(..)",
             Self::Credential { .. } => "Content::Credential(..)",
             Self::Added { .. } => "Content::Added(..)",
+            Self::Admins(_) => "Content::Admins(..)",
         })
     }
 }

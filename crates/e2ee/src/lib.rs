@@ -6,12 +6,13 @@
 //!
 //! Where to start: [`schedule`] turns a root secret into the secrets of an epoch; [`message`] seals and opens messages
 //! with them, on the [`secret_tree`]; [`payload`] and [`content`] are what is inside; [`credential`] and [`roster`] say
-//! who is behind a leaf; [`key_package`], [`contact`], [`invite`] and [`ticket`] bring people in; [`comparison`] is
-//! what two people read to each other.
+//! who is behind a leaf; [`key_package`], [`contact`], [`invite`] and [`ticket`] bring people in; [`admins`] tells
+//! admins that they are; [`comparison`] is what two people read to each other.
 //!
 //! Every derivation, hash and signature has a label of its own that begins with `kith/v1/`. Secrets are wiped on drop,
 //! compared in constant time and shown by no `Debug`.
 
+pub mod admins;
 mod aead;
 pub mod comparison;
 pub mod contact;

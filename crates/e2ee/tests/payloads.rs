@@ -175,7 +175,8 @@ fn oversized_parts_are_refused() {
 #[test]
 fn unknown_kinds_are_told_apart_from_nonsense() {
     assert_eq!(Content::from_bytes(&[0x08, 99, 0x12, 1, 7]), Err(ContentError::UnknownKind(99)));
-    assert_eq!(Content::from_bytes(&[0x08, 6]), Err(ContentError::UnknownKind(6)), "reserved");
+    assert_eq!(Content::from_bytes(&[0x08, 7]), Err(ContentError::UnknownKind(7)));
+    assert_eq!(Content::from_bytes(&[0x08, 6]), Err(ContentError::Malformed), "a list of no admins");
     let nonsense: [&[u8]; 7] = [
         &[0x08],
         &[0x12, 1, 7],

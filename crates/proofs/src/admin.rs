@@ -12,7 +12,7 @@ mod tree;
 use std::sync::OnceLock;
 
 use ark_bn254::Fr;
-use ark_ff::{BigInt, PrimeField};
+use ark_ff::PrimeField;
 use curve::poseidon;
 use sha2::{Digest, Sha256};
 
@@ -55,24 +55,6 @@ fn label_element(label: &str) -> Fr {
 /// The inner node above two others.
 pub(crate) fn node(left: Fr, right: Fr) -> Fr {
     poseidon::hash_pair(Labels::get().node, left, right)
-}
-
-/// A field element from its one encoding, 32 little-endian bytes below the modulus.
-fn from_canonical(bytes: &[u8; 32]) -> Option<Fr> {
-    let mut limbs = [0u64; 4];
-    for (limb, chunk) in limbs.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *limb = u64::from_le_bytes(*chunk);
-    }
-    Fr::from_bigint(BigInt(limbs))
-}
-
-/// The 32 little-endian bytes of a field element.
-fn to_canonical(element: Fr) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for (chunk, limb) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(element.into_bigint().0) {
-        *chunk = limb.to_le_bytes();
-    }
-    bytes
 }
 
 #[cfg(test)]

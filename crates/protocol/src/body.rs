@@ -2,7 +2,7 @@
 //!
 //! Decoding checks everything that can be checked without a group's state: lengths, points, keys, counts, order.
 
-use curve::Point;
+use curve::{Point, field};
 use prost::Message;
 
 use crate::{
@@ -260,6 +260,12 @@ fn key(bytes: &[u8]) -> Result<VerifyingKey, Refusal> {
     VerifyingKey::from_slice(bytes).map_err(|_| Refusal::BadSignatureKey)
 }
 
+/// All zero, or the one encoding of a field element: what no admin tree could have for its root is no root.
+fn admin_root(bytes: &[u8]) -> Result<AdminRoot, Refusal> {
+    let root = AdminRoot::from_slice(bytes).map_err(|_| Refusal::Malformed)?;
+    field::from_bytes(root.as_bytes()).map(|_| root).ok_or(Refusal::Malformed)
+}
+
 fn keys_to_wire(keys: &[Point]) -> Vec<u8> {
     keys.iter().flat_map(|k| *k.as_bytes()).collect()
 }
@@ -310,7 +316,7 @@ impl Marks {
     fn from_wire(wire: &wire::Marks) -> Result<Self, Refusal> {
         let admin_root = match wire.admin_root.as_slice() {
             [] => None,
-            bytes => Some(AdminRoot::from_slice(bytes).map_err(|_| Refusal::Malformed)?),
+            bytes => Some(admin_root(bytes)?),
         };
         Ok(Self { slots: slots_from_wire(&wire.slots)?, admin_root })
     }
@@ -512,7 +518,7 @@ impl Body {
                 Self::Init(Init {
                     nonce: b.nonce.as_slice().try_into().map_err(|_| Refusal::Malformed)?,
                     owner: key(&b.owner)?,
-                    admin_root: AdminRoot::from_slice(&b.admin_root).map_err(|_| Refusal::Malformed)?,
+                    admin_root: admin_root(&b.admin_root)?,
                     policy: Policy::from_wire(b.policy)?,
                     recovery: RecoveryHash::from_slice(&b.recovery).map_err(|_| Refusal::Malformed)?,
                     sig: key(&b.sig)?,
@@ -581,7 +587,7 @@ impl Body {
             }
             Kind::SetAdmins => {
                 let b: wire::SetAdmins = wire::decode_canonical(bytes)?;
-                Self::SetAdmins(AdminRoot::from_slice(&b.admin_root).map_err(|_| Refusal::Malformed)?)
+                Self::SetAdmins(admin_root(&b.admin_root)?)
             }
             Kind::TransferOwner => {
                 let b: wire::TransferOwner = wire::decode_canonical(bytes)?;

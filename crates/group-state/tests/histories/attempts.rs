@@ -123,7 +123,7 @@ impl Sender {
             16 => {
                 let slots: Vec<Slot> =
                     self.named(op, |leaf| leaf.live().is_some()).into_iter().map(slot).collect();
-                let admin_root = (op.more > 200).then(|| AdminRoot::new([op.more; 32]));
+                let admin_root = (op.more > 200).then(|| AdminRoot::new([op.more & 0x1f; 32]));
                 let marks = Marks { slots, admin_root };
                 self.group
                     .attempt(|author, _| author.mark_removed(marks.clone()))
@@ -161,7 +161,7 @@ impl Sender {
                 }
                 self.group.plain_or_raw(Body::SetPolicy(policy))
             }
-            26 => self.group.plain_or_raw(Body::SetAdmins(AdminRoot::new([op.whom; 32]))),
+            26 => self.group.plain_or_raw(Body::SetAdmins(AdminRoot::new([op.whom & 0x1f; 32]))),
             27 => {
                 let key = self.group.fresh_key();
                 self.group.plain_or_raw(Body::TransferOwner(key))

@@ -101,7 +101,7 @@ fn marks_add_up() {
 
 #[test]
 fn the_owners_mark_may_carry_new_admins() {
-    let root = AdminRoot::new([0xad; 32]);
+    let root = AdminRoot::new([0x1d; 32]);
     let slots = vec![slot(C)];
     let mut scene = clean();
     let mark = scene.group.raw(Body::MarkRemoved(Marks { slots: slots.clone(), admin_root: Some(root) }));

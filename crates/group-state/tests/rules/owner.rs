@@ -71,7 +71,7 @@ fn a_new_policy_binds_later_invites_only() {
 #[test]
 fn new_admins_are_a_new_state() {
     let mut scene = clean();
-    let root = AdminRoot::new([0xae; 32]);
+    let root = AdminRoot::new([0x1e; 32]);
     let ctx = scene.group.state.ctx();
     let set = scene.group.plain(Body::SetAdmins(root));
     scene.group.accept(&set);

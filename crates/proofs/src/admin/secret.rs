@@ -4,13 +4,13 @@ use core::fmt;
 
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, PrimeField};
-use curve::poseidon;
+use curve::{field, poseidon};
 use protocol::AdminCommitment;
 use rand_core::CryptoRng;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{Labels, from_canonical, to_canonical};
+use super::Labels;
 
 /// Why bytes are no [`AdminSecret`]. The fault of whoever made them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +55,7 @@ impl AdminSecret {
         let mut decoded = Self { secret: Fr::ZERO, salt: Fr::ZERO };
         let (halves, _) = bytes.as_chunks::<32>();
         for (element, half) in [&mut decoded.secret, &mut decoded.salt].into_iter().zip(halves) {
-            *element = from_canonical(half).ok_or(AdminSecretError::NotCanonical)?;
+            *element = field::from_bytes(half).ok_or(AdminSecretError::NotCanonical)?;
         }
         Ok(decoded)
     }
@@ -66,7 +66,7 @@ impl AdminSecret {
         let mut bytes = Zeroizing::new([0; Self::LEN]);
         let (halves, _) = bytes.as_chunks_mut::<32>();
         for (half, element) in halves.iter_mut().zip([self.secret, self.salt]) {
-            let mut encoded = to_canonical(element);
+            let mut encoded = field::to_bytes(element);
             *half = encoded;
             encoded.zeroize();
         }
@@ -76,7 +76,7 @@ impl AdminSecret {
     /// The leaf of the admin tree that this opens.
     #[must_use]
     pub fn commitment(&self) -> AdminCommitment {
-        AdminCommitment::new(to_canonical(self.leaf()))
+        AdminCommitment::new(field::to_bytes(self.leaf()))
     }
 
     pub(crate) fn leaf(&self) -> Fr {

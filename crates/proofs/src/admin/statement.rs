@@ -2,9 +2,9 @@
 
 use ark_bn254::Fr;
 use ark_ff::AdditiveGroup;
+use curve::field;
 use protocol::{AdminRoot, FrameDigest};
 
-use super::from_canonical;
 use crate::statement::digest_element;
 
 /// Why a root cannot be proved for.
@@ -40,7 +40,7 @@ impl AdminStatement {
     ///
     /// [`AdminRootError`] for the zero root and for one that is no field element.
     pub fn new(digest: FrameDigest, root: AdminRoot) -> Result<Self, AdminRootError> {
-        let element = from_canonical(root.as_bytes()).ok_or(AdminRootError::NotCanonical)?;
+        let element = field::from_bytes(root.as_bytes()).ok_or(AdminRootError::NotCanonical)?;
         if element == Fr::ZERO {
             return Err(AdminRootError::NoAdmins);
         }

@@ -1,5 +1,6 @@
 use ark_ff::{AdditiveGroup, Field};
 use chacha20::ChaCha20Rng;
+use curve::field;
 use proptest::prelude::*;
 use protocol::{AdminCommitment, AdminRoot};
 use rand_core::SeedableRng;
@@ -29,7 +30,7 @@ fn golden_commitment_and_root() {
     let root = AdminTree::new(&[commitment]).unwrap().root();
     assert_eq!(root.to_string(), "ba05ce909d568b40736068801b28d98699d893250ee02abb0471d76108ff8a25");
     assert_eq!(
-        hex::encode(to_canonical(Labels::get().padding)),
+        hex::encode(field::to_bytes(Labels::get().padding)),
         "9aaa41d29b4a1538d80d32a4f358b0b50d8290a198dd154d071fb8c175864d00"
     );
 }
@@ -43,7 +44,7 @@ fn the_tree_is_the_complete_one_of_its_leaves() {
         level = level.as_chunks::<2>().0.iter().map(|[left, right]| node(*left, *right)).collect();
     }
     let root = AdminTree::new(&commitments(&secrets)).unwrap().root();
-    assert_eq!(*root.as_bytes(), to_canonical(level[0]));
+    assert_eq!(*root.as_bytes(), field::to_bytes(level[0]));
 }
 
 #[test]
@@ -92,9 +93,9 @@ fn what_is_not_below_the_modulus_is_refused() {
     }
     let mut largest = modulus;
     largest[0] -= 1;
-    assert_eq!(from_canonical(&largest), Some(-Fr::ONE));
+    assert_eq!(field::from_bytes(&largest), Some(-Fr::ONE));
     for bytes in [modulus, [0xff; 32]] {
-        assert_eq!(from_canonical(&bytes), None);
+        assert_eq!(field::from_bytes(&bytes), None);
         let commitments = [written().commitment(), AdminCommitment::new(bytes)];
         assert_eq!(AdminTree::new(&commitments).unwrap_err(), AdminTreeError::NotCanonical(1));
         let mut secret = [0; 64];

@@ -3,10 +3,11 @@
 use core::fmt;
 
 use ark_bn254::Fr;
+use curve::field;
 use merkle_cbt::{CBMT, MerkleTree, merkle_tree::Merge};
 use protocol::{AdminCommitment, AdminRoot};
 
-use super::{ADMIN_LEVELS, ADMIN_SLOTS, AdminSecret, Labels, from_canonical, node, to_canonical};
+use super::{ADMIN_LEVELS, ADMIN_SLOTS, AdminSecret, Labels, node};
 
 /// Why commitments make no tree. The fault of whoever listed them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +52,7 @@ impl AdminTree {
         }
         let mut leaves = Vec::with_capacity(ADMIN_SLOTS);
         for (position, commitment) in commitments.iter().enumerate() {
-            let leaf = from_canonical(commitment.as_bytes());
+            let leaf = field::from_bytes(commitment.as_bytes());
             leaves.push(leaf.ok_or(AdminTreeError::NotCanonical(position))?);
         }
         leaves.resize(ADMIN_SLOTS, Labels::get().padding);
@@ -61,7 +62,11 @@ impl AdminTree {
     /// The root; all zero, which no tree hashes to, for a tree without admins.
     #[must_use]
     pub fn root(&self) -> AdminRoot {
-        if self.len == 0 { AdminRoot::new([0; 32]) } else { AdminRoot::new(to_canonical(self.nodes.root())) }
+        if self.len == 0 {
+            AdminRoot::new([0; 32])
+        } else {
+            AdminRoot::new(field::to_bytes(self.nodes.root()))
+        }
     }
 
     /// The way from the admin at a position up to the root, `None` beyond the last admin.
@@ -96,7 +101,7 @@ impl AdminPath {
         let root = self.levels().fold(secret.leaf(), |current, (right, sibling)| {
             if right { node(*sibling, current) } else { node(current, *sibling) }
         });
-        AdminRoot::new(to_canonical(root))
+        AdminRoot::new(field::to_bytes(root))
     }
 
     /// From the leaf upwards: whether the node on the way is the right child, and its sibling.

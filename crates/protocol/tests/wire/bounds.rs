@@ -2,8 +2,8 @@
 
 use curve::Point;
 use protocol::{
-    Frame, Head, Kind, Refusal, Slot, Suite,
-    body::{AddMembers, Added, Body, Change, DoerMarks, Heal, Marks, OwnChange, UpdateKey},
+    AdminRoot, Frame, Head, Kind, Refusal, Slot, Suite,
+    body::{AddMembers, Added, Body, Change, DoerMarks, Heal, Init, Marks, OwnChange, UpdateKey},
     head::RESERVED,
     limits::{MAX_CHANGES, MAX_DEPTH, MAX_FRAME, MAX_HEAD, MAX_MARKS, MAX_SEALED},
 };
@@ -106,6 +106,31 @@ fn sixty_four_marks_are_the_most() {
         ] {
             let expected = if fits { Ok(()) } else { Err(Refusal::WrongStructure) };
             assert_eq!(decode(&body).map(|_| ()), expected, "{:?} of {count}", body.kind());
+        }
+    }
+}
+
+#[test]
+fn an_admin_root_is_a_field_element() {
+    // The scalar field of BN254, little-endian: the modulus itself and what is above it are nobody's root.
+    let modulus: [u8; 32] = hex::decode("010000f093f5e1439170b97948e833285d588181b64550b829a031e1724e6430")
+        .unwrap()
+        .try_into()
+        .unwrap();
+    let mut largest = modulus;
+    largest[0] = 0;
+    for (root, fits) in [([0; 32], true), (largest, true), (modulus, false), ([0xff; 32], false)] {
+        let root = AdminRoot::new(root);
+        let Body::RemoveMembers(removal) = fixtures::body(Kind::RemoveMembers) else { panic!("a removal") };
+        let marks = Marks { slots: slots(1), admin_root: Some(root) };
+        for body in [
+            Body::Init(Init { admin_root: root, ..fixtures::init() }),
+            Body::SetAdmins(root),
+            Body::MarkRemoved(marks.clone()),
+            Body::RemoveMembers(Heal { marks: Some(marks), ..removal }),
+        ] {
+            let expected = if fits { Ok(()) } else { Err(Refusal::Malformed) };
+            assert_eq!(decode(&body).map(|_| ()), expected, "{:?} with {root}", body.kind());
         }
     }
 }

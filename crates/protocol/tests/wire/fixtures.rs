@@ -78,7 +78,7 @@ pub(crate) fn body(kind: Kind) -> Body {
         Kind::Leave => Body::Leave(Slot::new(300)),
         Kind::MarkRemoved => Body::MarkRemoved(Marks {
             slots: slots(&[0, 1, 127, 128, 40_000]),
-            admin_root: Some(AdminRoot::new([0xad; 32])),
+            admin_root: Some(AdminRoot::new([0x1d; 32])),
         }),
         Kind::Expire => Body::Expire(DoerMarks { doer: Slot::new(1), slots: slots(&[2, 4]) }),
         Kind::MarkOwn => Body::MarkOwn(DoerMarks { doer: Slot::ZERO, slots: slots(&[9]) }),
@@ -95,7 +95,7 @@ pub(crate) fn body(kind: Kind) -> Body {
             changes: vec![change(4, 95, 4)],
         }),
         Kind::SetPolicy => Body::SetPolicy(policy()),
-        Kind::SetAdmins => Body::SetAdmins(AdminRoot::new([0xae; 32])),
+        Kind::SetAdmins => Body::SetAdmins(AdminRoot::new([0x1e; 32])),
         Kind::TransferOwner => Body::TransferOwner(key(8)),
         Kind::Close => Body::Close,
         Kind::Message => Body::Message,

@@ -74,9 +74,16 @@ fn rejoin() -> impl Strategy<Value = Rejoin> {
     (change(), point()).prop_map(|(change, external)| Rejoin { change, external })
 }
 
+/// A canonical root: with its three top bits clear it is below the modulus.
+fn admin_root() -> impl Strategy<Value = AdminRoot> {
+    any::<[u8; 32]>().prop_map(|mut root| {
+        root[31] &= 0x1f;
+        AdminRoot::new(root)
+    })
+}
+
 fn marks() -> impl Strategy<Value = Marks> {
-    (slots(), option::of(any::<[u8; 32]>()))
-        .prop_map(|(slots, root)| Marks { slots, admin_root: root.map(AdminRoot::new) })
+    (slots(), option::of(admin_root())).prop_map(|(slots, admin_root)| Marks { slots, admin_root })
 }
 
 fn heal(marks: impl Strategy<Value = Option<Marks>>) -> impl Strategy<Value = Heal> {
@@ -97,11 +104,11 @@ fn heal(marks: impl Strategy<Value = Option<Marks>>) -> impl Strategy<Value = He
 
 fn init() -> impl Strategy<Value = Init> {
     let hash = any::<[u8; 32]>;
-    (hash(), key(), hash(), policy(), hash(), key(), [point(), point()]).prop_map(
+    (hash(), key(), admin_root(), policy(), hash(), key(), [point(), point()]).prop_map(
         |(nonce, owner, admin_root, policy, recovery, sig, keys)| Init {
             nonce,
             owner,
-            admin_root: AdminRoot::new(admin_root),
+            admin_root,
             policy,
             recovery: RecoveryHash::new(recovery),
             sig,
@@ -136,7 +143,7 @@ fn body() -> impl Strategy<Value = Body> {
         heal(Just(None)).prop_map(Body::Heal),
         heal(marks().prop_map(Some)).prop_map(Body::RemoveMembers),
         policy().prop_map(Body::SetPolicy),
-        any::<[u8; 32]>().prop_map(|root| Body::SetAdmins(AdminRoot::new(root))),
+        admin_root().prop_map(Body::SetAdmins),
         key().prop_map(Body::TransferOwner),
         Just(Body::Close),
         Just(Body::Message),
