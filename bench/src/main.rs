@@ -26,7 +26,7 @@ use group_state::{
 };
 use kith_client_sdk::{clock::SystemClock, http::NodeClient};
 use node::config::Config;
-use proofs::{Tier, VerifyingKeys, prove, setup_development};
+use proofs::{Control, Tier, VerifyingKeys, prove, setup_development};
 use protocol::{
     Frame, FrameId, GroupId, Seq, SigningKey, Suite,
     body::Policy,
@@ -145,9 +145,9 @@ impl TestGroup {
         let d = frame.digest(&base);
         frame.auth.leaf = Some(sig.sign(&Role::Leaf.message(&d)));
         frame.auth.owner = Some(owner.sign(&Role::Owner.message(&d)));
-        let key = setup_development(Tier::T8, |_| ())?;
+        let key = setup_development(Tier::T8.into(), |_| ())?;
         for witness in &authored.witnesses {
-            let proof = prove(&key, &witness.statement(&d)?, &witness.secret, &mut rng)?;
+            let proof = prove(&key, &witness.statement(&d)?, &witness.secret, &Control::default(), &mut rng)?;
             frame.proofs.push(proof.to_bytes());
         }
         let state = GroupState::create(&frame, keys)?.verify(keys)?.state;

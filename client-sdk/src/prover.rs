@@ -18,8 +18,8 @@ use std::{
 
 use curve::TreeSecret;
 use proofs::{
-    DEVELOPMENT_KEYS, DevelopmentKey, Proof, ProvingKey, ProvingKeyHash, SetupStage, Statement, Tier, prove,
-    setup_development,
+    Circuit, Control, DevelopmentKey, Proof, ProveError, ProveStage, ProvingKey, ProvingKeyHash, SetupStage,
+    Statement, prove, setup_development,
 };
 use rand_core::UnwrapErr;
 use thiserror::Error;
@@ -31,9 +31,9 @@ use cache::KeyCache;
 #[non_exhaustive]
 pub enum Stage {
     /// Making the proving key of a circuit, once per machine.
-    MakingKeys(Tier),
+    MakingKeys(Circuit),
     /// Reading a proving key.
-    LoadingKeys(Tier),
+    LoadingKeys(Circuit),
     /// Proving.
     Proving,
 }
@@ -41,8 +41,8 @@ pub enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MakingKeys(tier) => write!(f, "making development proving keys ({tier})"),
-            Self::LoadingKeys(tier) => write!(f, "reading proving keys ({tier})"),
+            Self::MakingKeys(circuit) => write!(f, "making development proving keys ({circuit})"),
+            Self::LoadingKeys(circuit) => write!(f, "reading proving keys ({circuit})"),
             Self::Proving => f.write_str("proving"),
         }
     }
@@ -69,7 +69,7 @@ pub enum ProverError {
     NotPinned,
     /// The statement cannot be proved.
     #[error("the statement cannot be proved")]
-    Prove(#[from] proofs::ProveError),
+    Prove(#[from] ProveError),
     /// Nobody waited for the proofs any more.
     #[error("proving was given up")]
     Abandoned,
@@ -119,7 +119,8 @@ impl Prover {
     /// [`ProverError`].
     ///
     /// # Cancel safety
-    /// Dropping the future stops the work before the next proof; nothing is lost but the work.
+    /// Dropping the future stops the work at the next stage of the proof under way, within a quarter of its time;
+    /// nothing is lost but the work.
     pub(crate) async fn prove(
         &self,
         jobs: Vec<(Statement, TreeSecret)>,
@@ -158,32 +159,38 @@ impl Shared {
             if abandoned.load(Ordering::Relaxed) {
                 return Err(ProverError::Abandoned);
             }
-            let key = self.key(statement.tier(), pool, progress, abandoned)?;
+            let key = self.key(statement.tier().into(), pool, progress, abandoned)?;
             // There are at most 64 jobs, so this is exact.
             let of = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
-            progress(ProverProgress { stage: Stage::Proving, fraction: f64::from(done) / f64::from(of) });
-            let proof = pool.install(|| prove(&key, statement, secret, &mut UnwrapErr(getrandom::SysRng)))?;
-            proofs.push(proof);
+            let report = |stage: ProveStage| {
+                let fraction = (f64::from(done) + f64::from(stage.fraction())) / f64::from(of);
+                progress(ProverProgress { stage: Stage::Proving, fraction });
+            };
+            let given_up = || abandoned.load(Ordering::Relaxed);
+            let control = Control::new(&report, &given_up);
+            let proof =
+                pool.install(|| prove(&key, statement, secret, &control, &mut UnwrapErr(getrandom::SysRng)));
+            let given_up = matches!(proof, Err(ProveError::GivenUp));
+            proofs.push(if given_up { return Err(ProverError::Abandoned) } else { proof? });
         }
-        progress(ProverProgress { stage: Stage::Proving, fraction: 1.0 });
         Ok(proofs)
     }
 
-    /// The proving key of a tier: from memory, from the cache, or made now.
+    /// The proving key of a circuit: from memory, from the cache, or made now.
     fn key(
         &self,
-        tier: Tier,
+        circuit: Circuit,
         pool: &rayon::ThreadPool,
         progress: &(dyn Fn(ProverProgress) + Send + Sync),
         abandoned: &AtomicBool,
     ) -> Result<Arc<ProvingKey>, ProverError> {
         // Held while a key is made, so that it is made once.
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.iter().find(|k| k.tier() == tier) {
+        if let Some(key) = keys.iter().find(|k| k.circuit() == circuit) {
             return Ok(Arc::clone(key));
         }
-        let pinned = DEVELOPMENT_KEYS.iter().find(|p| p.tier == tier).ok_or(ProverError::NotPinned)?;
-        progress(ProverProgress { stage: Stage::LoadingKeys(tier), fraction: 0.0 });
+        let pinned = DevelopmentKey::of(circuit).ok_or(ProverError::NotPinned)?;
+        progress(ProverProgress { stage: Stage::LoadingKeys(circuit), fraction: 0.0 });
         let key = match self.cache.load(pinned) {
             Some(key) => key,
             None => {
@@ -201,7 +208,7 @@ impl Shared {
                 }
             }
         };
-        progress(ProverProgress { stage: Stage::LoadingKeys(tier), fraction: 1.0 });
+        progress(ProverProgress { stage: Stage::LoadingKeys(circuit), fraction: 1.0 });
         let key = Arc::new(key);
         keys.push(Arc::clone(&key));
         Ok(key)
@@ -217,8 +224,8 @@ fn make(
         "making DEVELOPMENT proving keys from a public seed: anybody can forge proofs under them; \
          this endangers the availability of groups, not their secrecy"
     );
-    let stage = Stage::MakingKeys(pinned.tier);
-    let key = setup_development(pinned.tier, |step| {
+    let stage = Stage::MakingKeys(pinned.circuit);
+    let key = setup_development(pinned.circuit, |step| {
         let fraction = match step {
             SetupStage::Circuit => 0.0,
             SetupStage::Polynomials => 0.05,

@@ -39,7 +39,7 @@ impl KeyCache {
     /// Named after the pinned hash, so that keys of different versions never meet.
     fn path(&self, pinned: &DevelopmentKey) -> PathBuf {
         let short: String = pinned.proving_key_hash.to_string().chars().take(32).collect();
-        self.folder.join(format!("development-{}-{short}.pk", pinned.tier))
+        self.folder.join(format!("development-{}-{short}.pk", pinned.circuit.name()))
     }
 
     /// Reads a key if its file is there and is the pinned one, byte by byte.
@@ -50,7 +50,7 @@ impl KeyCache {
         let bytes = (len == pinned.proving_key_len).then(|| fs::read(&path).ok()).flatten();
         let bytes = bytes.filter(|bytes| ProvingKeyHash::of(bytes) == pinned.proving_key_hash);
         if bytes.is_none() {
-            tracing::warn!(tier = %pinned.tier, "a cached proving key is damaged; it is made again");
+            tracing::warn!(circuit = %pinned.circuit, "a cached proving key is damaged; it is made again");
         }
         ProvingKey::from_bytes_trusted(&bytes?).ok()
     }

@@ -7,14 +7,16 @@ use std::{
 };
 
 use curve::Point;
-use proofs::VerifyingKeys;
+use proofs::{DevelopmentKey, Tier, VerifyingKeys};
 use protocol::FrameDigest;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::*;
 
-const T8: &DevelopmentKey = &DEVELOPMENT_KEYS[0];
+fn t8() -> &'static DevelopmentKey {
+    DevelopmentKey::of(Tier::T8.into()).unwrap()
+}
 
 fn job() -> (Statement, TreeSecret) {
     let secret = TreeSecret::generate(&mut UnwrapErr(getrandom::SysRng));
@@ -29,7 +31,7 @@ fn counter() -> (Arc<AtomicUsize>, impl Fn(ProverProgress) + Clone + Send + Sync
     let count = Arc::clone(&made);
     let progress = move |progress: ProverProgress| {
         assert!((0.0..=1.0).contains(&progress.fraction));
-        if progress.stage == Stage::MakingKeys(Tier::T8) && progress.fraction == 0.0 {
+        if progress.stage == Stage::MakingKeys(Tier::T8.into()) && progress.fraction == 0.0 {
             count.fetch_add(1, Ordering::Relaxed);
         }
     };
@@ -40,7 +42,7 @@ async fn prove_one(prover: &Prover, progress: impl Fn(ProverProgress) + Send + S
     let (statement, secret) = job();
     let proofs = prover.prove(vec![(statement.clone(), secret)], progress).await.unwrap();
     assert_eq!(proofs.len(), 1);
-    VerifyingKeys::development().verify(&statement, &proofs[0]).unwrap();
+    VerifyingKeys::development().verify(&statement.clone().into(), &proofs[0]).unwrap();
 }
 
 /// A cache with the key in it. It is made once for all tests, and there it is seen what making it does.
@@ -48,15 +50,15 @@ async fn filled() -> TempDir {
     static FILE: OnceCell<Vec<u8>> = OnceCell::const_new();
     let file = FILE.get_or_init(make_once_from_a_damaged_file).await;
     let cache = tempfile::tempdir().unwrap();
-    fs::write(KeyCache::new(cache.path().to_owned()).file(T8), file).unwrap();
+    fs::write(KeyCache::new(cache.path().to_owned()).file(t8()), file).unwrap();
     cache
 }
 
 /// Two provers that know nothing of each other find a damaged file at once.
 async fn make_once_from_a_damaged_file() -> Vec<u8> {
     let cache = tempfile::tempdir().unwrap();
-    let path = KeyCache::new(cache.path().to_owned()).file(T8);
-    let len = usize::try_from(T8.proving_key_len).unwrap();
+    let path = KeyCache::new(cache.path().to_owned()).file(t8());
+    let len = usize::try_from(t8().proving_key_len).unwrap();
     fs::write(&path, vec![1; len]).unwrap();
     fs::write(path.with_extension("new"), b"left behind by a process that was killed").unwrap();
     let (made, progress) = counter();
@@ -76,7 +78,7 @@ async fn a_key_is_made_once_and_then_read() {
     let prover = Prover::new(cache.path().to_owned(), 1);
     prove_one(&prover, progress.clone()).await;
     // From memory now.
-    fs::remove_file(KeyCache::new(cache.path().to_owned()).file(T8)).unwrap();
+    fs::remove_file(KeyCache::new(cache.path().to_owned()).file(t8())).unwrap();
     prove_one(&prover.clone(), progress).await;
     assert_eq!(made.load(Ordering::Relaxed), 0);
 }
@@ -85,21 +87,21 @@ async fn a_key_is_made_once_and_then_read() {
 async fn only_the_pinned_bytes_are_a_key() {
     let cache = filled().await;
     let keys = KeyCache::new(cache.path().to_owned());
-    let path = keys.file(T8);
-    assert!(keys.load(T8).is_some());
+    let path = keys.file(t8());
+    assert!(keys.load(t8()).is_some());
     let whole = fs::read(&path).unwrap();
     for at in [0, whole.len() / 2, whole.len() - 1] {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;
         fs::write(&path, flipped).unwrap();
-        assert!(keys.load(T8).is_none(), "byte {at}");
+        assert!(keys.load(t8()).is_none(), "byte {at}");
     }
     for len in [0, whole.len() - 1] {
         fs::write(&path, &whole[..len]).unwrap();
-        assert!(keys.load(T8).is_none(), "{len} bytes");
+        assert!(keys.load(t8()).is_none(), "{len} bytes");
     }
     fs::remove_file(&path).unwrap();
-    assert!(keys.load(T8).is_none());
+    assert!(keys.load(t8()).is_none());
 }
 
 #[tokio::test]
@@ -107,7 +109,7 @@ async fn a_folder_that_cannot_be_gives_no_turn_and_no_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, b"").unwrap();
-    let turn = KeyCache::new(file.join("cache")).wait_for_turn(T8, &AtomicBool::new(false));
+    let turn = KeyCache::new(file.join("cache")).wait_for_turn(t8(), &AtomicBool::new(false));
     assert!(matches!(turn, Ok(None)), "{turn:?}");
 }
 
@@ -116,10 +118,10 @@ fn whoever_gave_up_does_not_wait_for_a_turn() {
     let cache = tempfile::tempdir().unwrap();
     let keys = KeyCache::new(cache.path().to_owned());
     let abandoned = AtomicBool::new(true);
-    let held = keys.wait_for_turn(T8, &abandoned).unwrap();
-    assert!(matches!(keys.wait_for_turn(T8, &abandoned), Err(ProverError::Abandoned)));
+    let held = keys.wait_for_turn(t8(), &abandoned).unwrap();
+    assert!(matches!(keys.wait_for_turn(t8(), &abandoned), Err(ProverError::Abandoned)));
     drop(held);
-    assert!(keys.wait_for_turn(T8, &abandoned).unwrap().is_some());
+    assert!(keys.wait_for_turn(t8(), &abandoned).unwrap().is_some());
 }
 
 #[tokio::test]
@@ -130,7 +132,7 @@ async fn proofs_are_in_the_order_of_their_statements() {
     let jobs = statements.iter().cloned().zip(secrets).collect();
     let proofs = prover.prove(jobs, |_| ()).await.unwrap();
     for (statement, proof) in statements.iter().zip(&proofs) {
-        VerifyingKeys::development().verify(statement, proof).unwrap();
+        VerifyingKeys::development().verify(&statement.clone().into(), proof).unwrap();
     }
     assert!(prover.prove(Vec::new(), |_| ()).await.unwrap().is_empty());
 }

@@ -14,7 +14,7 @@ use ratchet_tree::Tree;
 
 use crate::{
     Effects, GroupState, Proposed, authorize,
-    operations::{Draft, max_capacity, statement},
+    operations::{Draft, branch_claim, max_capacity},
 };
 
 impl GroupState {
@@ -59,8 +59,8 @@ impl GroupState {
             window: Vec::new(),
         };
         next.seal_epoch();
-        let statement = statement(&frame_digest, &init.keys, &[], frame.proofs.first())?;
-        Ok(Proposed { next, effects: Effects::default(), statements: vec![statement] })
+        let claim = branch_claim(&frame_digest, &init.keys, &[], frame.proofs.first())?;
+        Ok(Proposed { next, effects: Effects::default(), claims: vec![claim] })
     }
 
     /// What a frame at the next position leads to. `self` stays as it is.
@@ -111,7 +111,7 @@ impl GroupState {
         schnorr::verify(&window.sign_key, frame_digest.as_bytes(), signature)
             .map_err(|_| Refusal::BadSignature)?;
         let next = self.pass_over_message(&frame.hash()).ok_or(Refusal::Malformed)?;
-        Ok(Proposed { next, effects: Effects::default(), statements: Vec::new() })
+        Ok(Proposed { next, effects: Effects::default(), claims: Vec::new() })
     }
 
     fn apply_operation(

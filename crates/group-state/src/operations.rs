@@ -1,7 +1,7 @@
 //! What each operation does to the state.
 
 use curve::Point;
-use proofs::{Proof, Statement, VerifyingKeys};
+use proofs::{Claim, Proof, Statement, VerifyingKeys};
 use protocol::{
     Epoch, Frame, FrameDigest, LeafId, Refusal, Slot, UnixSeconds,
     body::{
@@ -20,18 +20,18 @@ use crate::{
     fold::{changes_own_leaf, check_policy},
 };
 
-/// The statement of one branch change and its proof, decoded.
-pub(crate) fn statement(
+/// What one branch change has to prove, and its proof, decoded.
+pub(crate) fn branch_claim(
     digest: &FrameDigest,
     keys: &[Point],
     siblings: &[Point],
     proof: Option<&ProofBytes>,
-) -> Result<(Statement, Proof), Refusal> {
+) -> Result<(Claim, Proof), Refusal> {
     let proof = proof.ok_or(Refusal::WrongStructure)?;
     let proof = Proof::from_bytes(proof).map_err(|_| Refusal::BadProof)?;
     let statement =
         Statement::new(*digest, keys.to_vec(), siblings.to_vec()).map_err(|_| Refusal::GroupFull)?;
-    Ok((statement, proof))
+    Ok((statement.into(), proof))
 }
 
 /// Slots under the largest circuit: one of its levels is the signing key's.
@@ -49,7 +49,7 @@ pub(crate) struct Draft<'a> {
     /// The epoch this frame begins.
     epoch: Epoch,
     proofs: std::slice::Iter<'a, ProofBytes>,
-    statements: Vec<(Statement, Proof)>,
+    claims: Vec<(Claim, Proof)>,
 }
 
 impl<'a> Draft<'a> {
@@ -73,7 +73,7 @@ impl<'a> Draft<'a> {
             digest,
             keys,
             proofs: frame.proofs.iter(),
-            statements: Vec::with_capacity(frame.proofs.len()),
+            claims: Vec::with_capacity(frame.proofs.len()),
         })
     }
 
@@ -147,7 +147,7 @@ impl<'a> Draft<'a> {
         self.next.transcript = digest::transcript(&self.before.transcript, &frame.hash());
         self.next.log = digest::log_hash(&self.before.log, self.next.seq, &frame.hash());
         self.next.seal_epoch();
-        Ok(Proposed { next: self.next, effects: self.effects, statements: self.statements })
+        Ok(Proposed { next: self.next, effects: self.effects, claims: self.claims })
     }
 
     /// One branch change: target, normalisation, keys, statement.
@@ -160,7 +160,7 @@ impl<'a> Draft<'a> {
             return Err(Refusal::WrongKeyCount);
         }
         let proof = self.proofs.next();
-        self.statements.push(statement(&self.digest, &change.keys, prepared.siblings(), proof)?);
+        self.claims.push(branch_claim(&self.digest, &change.keys, prepared.siblings(), proof)?);
         self.next.tree = prepared.finish(leaf, &BranchKeys::new(change.keys.clone())?)?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A frame's way from "may be applied" to "was applied".
 
-use proofs::{Proof, Statement, VerifyingKeys};
+use proofs::{Claim, Proof, VerifyingKeys};
 use protocol::Refusal;
 
 use crate::{Effects, GroupState};
@@ -11,7 +11,7 @@ use crate::{Effects, GroupState};
 pub struct Proposed {
     pub(crate) next: GroupState,
     pub(crate) effects: Effects,
-    pub(crate) statements: Vec<(Statement, Proof)>,
+    pub(crate) claims: Vec<(Claim, Proof)>,
 }
 
 /// The state after a frame whose every signature and proof holds.
@@ -28,7 +28,7 @@ impl Proposed {
     /// How many proofs are to be checked; a message has none.
     #[must_use]
     pub fn proof_count(&self) -> usize {
-        self.statements.len()
+        self.claims.len()
     }
 
     /// Checks the proofs: about 1 to 3 milliseconds of CPU each, less when there are many.
@@ -36,8 +36,8 @@ impl Proposed {
     /// # Errors
     /// [`Refusal::BadProof`] when one does not hold.
     pub fn verify(self, keys: &VerifyingKeys) -> Result<Accepted, Refusal> {
-        for (statement, proof) in &self.statements {
-            keys.verify(statement, proof).map_err(|_| Refusal::BadProof)?;
+        for (claim, proof) in &self.claims {
+            keys.verify(claim, proof).map_err(|_| Refusal::BadProof)?;
         }
         Ok(Accepted { state: self.next, effects: self.effects })
     }

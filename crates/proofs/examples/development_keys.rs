@@ -6,7 +6,7 @@
 
 use std::{fs, io, path::Path, process::ExitCode, time::Instant};
 
-use proofs::{ProvingKeyHash, Tier, setup_development};
+use proofs::{Circuit, ProvingKeyHash, setup_development};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         println!("usage: development_keys [--pin] <directory>");
         return ExitCode::FAILURE;
     };
-    match Tier::ALL.into_iter().try_for_each(|tier| write(tier, Path::new(directory), pin)) {
+    match Circuit::ALL.into_iter().try_for_each(|circuit| write(circuit, Path::new(directory), pin)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             println!("cannot write keys: {error}");
@@ -27,19 +27,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(tier: Tier, directory: &Path, pin: bool) -> io::Result<()> {
+fn write(circuit: Circuit, directory: &Path, pin: bool) -> io::Result<()> {
     let start = Instant::now();
-    let key = setup_development(tier, |stage| {
-        println!("{tier}: {stage:?} after {} ms", start.elapsed().as_millis())
+    let key = setup_development(circuit, |stage| {
+        println!("{circuit}: {stage:?} after {} ms", start.elapsed().as_millis())
     })
     .map_err(io::Error::other)?;
     let file = key.to_bytes();
-    let name = format!("development-t{}", tier.number());
+    let name = format!("development-{}", circuit.name());
     fs::create_dir_all(directory)?;
     fs::write(directory.join(format!("{name}.pk")), &file)?;
-    println!("{tier}: {} constraints, proving key of {} bytes", key.constraints(), file.len());
-    println!("{tier}: proving key {}", ProvingKeyHash::of(&file));
-    println!("{tier}: verifying key {}", key.verifying_key().hash());
+    println!("{circuit}: {} constraints, proving key of {} bytes", key.constraints(), file.len());
+    println!("{circuit}: proving key {}", ProvingKeyHash::of(&file));
+    println!("{circuit}: verifying key {}", key.verifying_key().hash());
     if pin {
         let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("keys");
         fs::write(keys.join(format!("{name}.vk")), key.verifying_key().to_bytes())?;

@@ -11,7 +11,7 @@ use ark_bn254::{Bn254, G1Affine, G2Affine};
 use ark_ec::{AffineRepr, pairing::Pairing};
 use chacha20::ChaCha20Rng;
 use curve::{Point, TreeSecret, schnorr};
-use proofs::{Proof, ProvingKey, Statement, Tier, VerifyingKeys, prove, setup_development};
+use proofs::{Claim, Control, Proof, ProvingKey, Statement, Tier, VerifyingKeys, prove, setup_development};
 use protocol::FrameDigest;
 use rand_core::{Rng, SeedableRng};
 
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = VerifyingKeys::development();
     for tier in Tier::ALL {
         let start = now();
-        let made = setup_development(tier, |_| {})?;
+        let made = setup_development(tier.into(), |_| {})?;
         report(&format!("{tier} key generation"), now() - start);
         let file = made.to_bytes();
         println!(
@@ -50,30 +50,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         let key = ProvingKey::from_bytes_trusted(&file)?;
         let cases: Vec<_> = (0..8).map(|_| branch(tier.dh_levels(), &mut rng)).collect::<Result<_, _>>()?;
         // The first proof also prepares the verifying key.
-        ignore(prove(&key, &cases[0].1, &cases[0].0, &mut rng)?);
+        ignore(prove(&key, &cases[0].1, &cases[0].0, &Control::default(), &mut rng)?);
         let mut next = cases.iter().cycle();
         let prove_time = median(9, || {
             if let Some((secret, statement)) = next.next() {
-                ignore(prove(&key, statement, secret, &mut rng));
+                ignore(prove(&key, statement, secret, &Control::default(), &mut rng));
             }
         });
         report(&format!("{tier} prove, full depth, self-check included"), prove_time);
 
-        let items: Vec<(Statement, Proof)> = cases
+        let items: Vec<(Claim, Proof)> = cases
             .into_iter()
             .map(|(secret, statement)| {
-                let proof = prove(&key, &statement, &secret, &mut rng)?;
-                Ok::<_, proofs::ProveError>((statement, proof))
+                let proof = prove(&key, &statement, &secret, &Control::default(), &mut rng)?;
+                Ok::<_, proofs::ProveError>((statement.into(), proof))
             })
             .collect::<Result<_, _>>()?;
-        let (statement, proof) = &items[0];
+        let (claim, proof) = &items[0];
         report(&format!("{tier} decode proof"), median(7, || ignore(Proof::from_bytes(proof.as_bytes()))));
-        report(&format!("{tier} verify, full depth"), median(7, || ignore(keys.verify(statement, proof))));
+        report(&format!("{tier} verify, full depth"), median(7, || ignore(keys.verify(claim, proof))));
         let (secret, statement) = branch(tier.dh_levels() - 4, &mut rng)?;
-        let proof = prove(&key, &statement, &secret, &mut rng)?;
+        let proof = prove(&key, &statement, &secret, &Control::default(), &mut rng)?;
+        let claim = statement.into();
         report(
             &format!("{tier} verify, 4 levels of padding"),
-            median(7, || ignore(keys.verify(&statement, &proof))),
+            median(7, || ignore(keys.verify(&claim, &proof))),
         );
         for size in [16, 64, 256] {
             let batch: Vec<_> = items.iter().cycle().take(size).cloned().collect();

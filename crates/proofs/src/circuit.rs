@@ -3,7 +3,6 @@
 //! Synthesis runs in two modes over the same code: with recording it yields the constraint matrices, without it the
 //! witness alone. The book's page on proofs has the argument for each gadget.
 
-#[allow(dead_code, reason = "reached once circuits have kinds")]
 pub(crate) mod admin;
 mod bits;
 mod builder;

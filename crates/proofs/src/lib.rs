@@ -9,6 +9,7 @@
 //! sees a group, a user or a message: points and a digest go in, a verdict comes out.
 
 mod admin;
+mod claim;
 mod development;
 mod hash;
 mod msm;
@@ -28,12 +29,16 @@ pub use admin::{
     ADMIN_LEVELS, ADMIN_SLOTS, AdminPath, AdminRootError, AdminSecret, AdminSecretError, AdminStatement,
     AdminTree, AdminTreeError,
 };
+pub use claim::Claim;
 pub use development::{DEVELOPMENT_KEYS, DevelopmentKey};
 pub use hash::{ProvingKeyHash, VerifyingKeyHash};
 pub use proof::{Proof, ProofFormatError};
 #[cfg(feature = "prover")]
-pub use prover::{ProveError, ProvingKey, ProvingKeyError, SetupError, SetupStage, prove, setup_development};
+pub use prover::{
+    Constraint, ConstraintSystem, Control, ProveError, ProveStage, ProvingKey, ProvingKeyError,
+    ProvingKeyParts, SetupError, SetupStage, constraint_system, prove, prove_admin, setup_development,
+};
 pub use statement::{Statement, StatementError};
-pub use tier::Tier;
+pub use tier::{Circuit, Tier};
 pub use verifier::{KeySetError, ProofError, VerifyingKeys};
 pub use verifying_key::{VerifyingKey, VerifyingKeyError};

@@ -14,12 +14,13 @@ use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    claim::Claim,
     hash::VerifyingKeyHash,
     msm::{FixedBases, msm},
     proof::Proof,
     statement::{Expanded, Statement},
     table::{LevelTable, TableCache},
-    tier::Tier,
+    tier::{Circuit, Tier},
     verifying_key::VerifyingKey,
 };
 
@@ -29,9 +30,9 @@ type G2Prepared = <Bn254 as Pairing>::G2Prepared;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
-    /// The set has no key for the statement's tier: a limit of the parameters in force, not of the prover.
+    /// The set has no key for the circuit: a limit of the parameters in force, not of the prover.
     #[error("no verifying key for {0}")]
-    UnknownTier(Tier),
+    UnknownCircuit(Circuit),
     /// The proof does not hold for the statement. The fault of whoever made it.
     #[error("proof does not hold for its statement")]
     Mismatch,
@@ -41,20 +42,20 @@ pub enum ProofError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeySetError {
-    /// Two keys are for one tier.
+    /// Two keys are for one circuit.
     #[error("two verifying keys for {0}")]
-    Duplicate(Tier),
+    Duplicate(Circuit),
     /// A set needs at least one key.
     #[error("no verifying keys")]
     Empty,
 }
 
-/// The verifying keys in force, one for each tier, prepared for use.
+/// The verifying keys in force, one for each circuit, prepared for use.
 ///
-/// About 0.5 MB for both tiers, mostly precomputed multiples of the input points, and up to 2 MB of tables derived from
+/// About 1 MB for all circuits, mostly precomputed multiples of the input points, and up to 2 MB of tables derived from
 /// siblings that occurred lately.
 pub struct VerifyingKeys {
-    keys: BTreeMap<Tier, PreparedKey>,
+    keys: BTreeMap<Circuit, PreparedKey>,
     hash: ParamsHash,
     tables: TableCache,
 }
@@ -64,58 +65,65 @@ impl VerifyingKeys {
     ///
     /// # Errors
     ///
-    /// [`KeySetError`] for no key at all or two for one tier.
+    /// [`KeySetError`] for no key at all or two for one circuit.
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, KeySetError> {
         let keys: Vec<_> = keys.into_iter().collect();
         if keys.is_empty() {
             return Err(KeySetError::Empty);
         }
-        let mut tiers = BTreeSet::new();
-        if let Some(key) = keys.iter().find(|key| !tiers.insert(key.tier)) {
-            return Err(KeySetError::Duplicate(key.tier));
+        let mut circuits = BTreeSet::new();
+        if let Some(key) = keys.iter().find(|key| !circuits.insert(key.circuit)) {
+            return Err(KeySetError::Duplicate(key.circuit));
         }
         Ok(Self::prepare(keys))
     }
 
-    /// As [`VerifyingKeys::new`] for keys known to differ in tier.
+    /// As [`VerifyingKeys::new`] for keys known to differ in circuit.
     pub(crate) fn prepare(keys: impl IntoIterator<Item = VerifyingKey>) -> Self {
-        let keys: BTreeMap<_, _> = keys.into_iter().map(|key| (key.tier, PreparedKey::new(key))).collect();
+        let keys: BTreeMap<_, _> = keys.into_iter().map(|key| (key.circuit, PreparedKey::new(key))).collect();
         let mut hasher = Sha256::new().chain_update(b"kith/v1/params");
-        for (tier, key) in &keys {
-            hasher.update([tier.number()]);
+        for (circuit, key) in &keys {
+            hasher.update([circuit.number()]);
             hasher.update(key.hash.as_bytes());
         }
         Self { keys, hash: ParamsHash::new(hasher.finalize().into()), tables: TableCache::default() }
     }
 
-    /// SHA-256 of the label `kith/v1/params` and, for each tier in ascending order, its number as one byte and its
-    /// key's hash.
+    /// SHA-256 of the label `kith/v1/params` and, for each circuit in ascending order of number, its number as one
+    /// byte and its key's hash.
     #[must_use]
     pub const fn params_hash(&self) -> ParamsHash {
         self.hash
     }
 
-    /// The tiers with a key, ascending.
-    pub fn tiers(&self) -> impl Iterator<Item = Tier> + '_ {
+    /// The circuits with a key, ascending.
+    pub fn circuits(&self) -> impl Iterator<Item = Circuit> + '_ {
         self.keys.keys().copied()
     }
 
-    /// The hash of a tier's key, `None` if the set has none.
+    /// The hash of a circuit's key, `None` if the set has none.
     #[must_use]
-    pub fn key_hash(&self, tier: Tier) -> Option<VerifyingKeyHash> {
-        self.keys.get(&tier).map(|key| key.hash)
+    pub fn key_hash(&self, circuit: Circuit) -> Option<VerifyingKeyHash> {
+        self.keys.get(&circuit).map(|key| key.hash)
     }
 
-    /// A tier's key, `None` if the set has none.
+    /// A circuit's key, `None` if the set has none.
     #[must_use]
-    pub fn key(&self, tier: Tier) -> Option<&VerifyingKey> {
-        self.keys.get(&tier).map(|key| &key.key)
+    pub fn key(&self, circuit: Circuit) -> Option<&VerifyingKey> {
+        self.keys.get(&circuit).map(|key| &key.key)
     }
 
     /// The deepest path any proof under these keys can have, in Diffie–Hellman levels of the tree.
     #[must_use]
     pub fn max_dh_levels(&self) -> usize {
-        self.keys.keys().map(|tier| tier.dh_levels()).max().unwrap_or(0)
+        self.keys
+            .keys()
+            .filter_map(|circuit| match circuit {
+                Circuit::Branch(tier) => Some(tier.dh_levels()),
+                Circuit::Admin => None,
+            })
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether any key of the set is a development key, whose trapdoor everybody can compute.
@@ -130,24 +138,40 @@ impl VerifyingKeys {
     ///
     /// # Errors
     ///
-    /// [`ProofError::UnknownTier`] without a key for the statement's tier, [`ProofError::Mismatch`] if the proof does
+    /// [`ProofError::UnknownCircuit`] without a key for the claim's circuit, [`ProofError::Mismatch`] if the proof does
     /// not hold.
-    pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), ProofError> {
-        let key =
-            self.keys.get(&statement.tier()).ok_or_else(|| ProofError::UnknownTier(statement.tier()))?;
-        key.verify(&self.expand(statement), statement.dh_levels(), proof)
+    pub fn verify(&self, claim: &Claim, proof: &Proof) -> Result<(), ProofError> {
+        let circuit = claim.circuit();
+        let key = self.keys.get(&circuit).ok_or(ProofError::UnknownCircuit(circuit))?;
+        self.verify_with(key, claim, proof)
+    }
+
+    fn verify_with(&self, key: &PreparedKey, claim: &Claim, proof: &Proof) -> Result<(), ProofError> {
+        match claim {
+            Claim::Branch(statement) => {
+                key.verify_branch(&self.expand(statement), statement.dh_levels(), proof)
+            }
+            Claim::Admin(statement) => key.verify_inputs(&statement.inputs(), proof),
+        }
+    }
+
+    fn inputs(&self, claim: &Claim) -> Vec<Fr> {
+        match claim {
+            Claim::Branch(statement) => self.expand(statement).inputs(),
+            Claim::Admin(statement) => statement.inputs().to_vec(),
+        }
     }
 
     /// Checks many proofs at once and blames exactly those that do not hold.
     ///
     /// A random linear combination with fresh 128-bit coefficients is checked for up to 256 proofs at a time, of any
-    /// mix of tiers; where it fails, halves are checked until single proofs are left. With b bad ones among n that
+    /// mix of circuits; where it fails, halves are checked until single proofs are left. With b bad ones among n that
     /// takes up to about 2b·log₂(n) further combinations, so proofs of unproven senders are better batched apart.
     ///
     /// The outcomes are in the order of the items.
     pub fn verify_batch(
         &self,
-        items: &[(Statement, Proof)],
+        items: &[(Claim, Proof)],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Vec<Result<(), ProofError>> {
         let mut outcomes = vec![Ok(()); items.len()];
@@ -165,23 +189,22 @@ impl VerifyingKeys {
 
     fn verify_chunk(
         &self,
-        batch: &[(Statement, Proof)],
+        batch: &[(Claim, Proof)],
         outcomes: &mut [Result<(), ProofError>],
         rng: &mut (impl CryptoRng + ?Sized),
     ) {
         let mut pending = Vec::with_capacity(batch.len());
-        for ((statement, proof), outcome) in batch.iter().zip(outcomes) {
-            match self.keys.get(&statement.tier()) {
-                Some(key) => pending.push(Pending { statement, inputs: Vec::new(), proof, key, outcome }),
-                None => *outcome = Err(ProofError::UnknownTier(statement.tier())),
+        for ((claim, proof), outcome) in batch.iter().zip(outcomes) {
+            match self.keys.get(&claim.circuit()) {
+                Some(key) => pending.push(Pending { claim, inputs: Vec::new(), proof, key, outcome }),
+                None => *outcome = Err(ProofError::UnknownCircuit(claim.circuit())),
             }
         }
-        for_each(&mut pending, |item| item.inputs = self.expand(item.statement).inputs());
+        for_each(&mut pending, |item| item.inputs = self.inputs(item.claim));
         let mut unchecked = vec![&mut pending[..]];
         while let Some(range) = unchecked.pop() {
             if let [item] = range {
-                *item.outcome =
-                    item.key.verify(&self.expand(item.statement), item.statement.dh_levels(), item.proof);
+                *item.outcome = self.verify_with(item.key, item.claim, item.proof);
             } else if !range.is_empty() && !combination_holds(range, rng) {
                 let (left, right) = range.split_at_mut(range.len() / 2);
                 unchecked.extend([left, right]);
@@ -192,12 +215,12 @@ impl VerifyingKeys {
 
 impl fmt::Debug for VerifyingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.keys.iter().map(|(tier, key)| (tier, key.hash))).finish()
+        f.debug_map().entries(self.keys.iter().map(|(circuit, key)| (circuit, key.hash))).finish()
     }
 }
 
 struct Pending<'a> {
-    statement: &'a Statement,
+    claim: &'a Claim,
     inputs: Vec<Fr>,
     proof: &'a Proof,
     key: &'a PreparedKey,
@@ -212,13 +235,13 @@ fn combination_holds(items: &[Pending<'_>], rng: &mut (impl CryptoRng + ?Sized))
         c_points: Vec<G1Affine>,
         c_coefficients: Vec<BigInt<4>>,
     }
-    let mut tallies: BTreeMap<Tier, Tally<'_>> = BTreeMap::new();
+    let mut tallies: BTreeMap<Circuit, Tally<'_>> = BTreeMap::new();
     let mut scaled = Vec::with_capacity(items.len());
     for item in items {
         let coefficient = coefficient(rng);
         let [low, high] = coefficient;
         let r = Fr::from(u128::from(high) << 64 | u128::from(low));
-        let tally = tallies.entry(item.key.key.tier).or_insert_with(|| Tally {
+        let tally = tallies.entry(item.key.key.circuit).or_insert_with(|| Tally {
             key: item.key,
             inputs: vec![Fr::ZERO; item.inputs.len() + 1],
             c_points: Vec::new(),
@@ -292,27 +315,44 @@ impl PreparedKey {
             gamma_negated: negated(key.gamma),
             delta_negated: negated(key.delta),
             inputs: FixedBases::new(&key.inputs),
-            constant_shares: (0..key.tier.levels()).map(|_| OnceLock::new()).collect(),
+            constant_shares: match key.circuit {
+                Circuit::Branch(tier) => (0..tier.levels()).map(|_| OnceLock::new()).collect(),
+                Circuit::Admin => Vec::new(),
+            },
             key,
         }
     }
 
     /// Checks a proof for a statement of this key's tier and so many levels of the tree.
-    pub(crate) fn verify(
+    pub(crate) fn verify_branch(
         &self,
         statement: &Expanded,
         dh_levels: usize,
         proof: &Proof,
     ) -> Result<(), ProofError> {
         let mut inputs = statement.inputs();
-        // Neither more nor fewer inputs than the key has points for: a surplus input would go unchecked.
-        if inputs.len() != self.key.tier.inputs() || self.key.inputs.len() != inputs.len() + 1 {
-            return Err(ProofError::Mismatch);
-        }
+        self.check_count(inputs.len())?;
+        let Circuit::Branch(tier) = self.key.circuit else { return Err(ProofError::Mismatch) };
         // The constant tables come last, so the rest is a prefix.
-        inputs.truncate(inputs.len() - 8 * (self.key.tier.levels() - dh_levels));
+        inputs.truncate(inputs.len() - 8 * (tier.levels() - dh_levels));
         inputs.insert(0, Fr::ONE);
-        let sum = self.inputs.sum(0, &inputs) + self.constant_share(dh_levels);
+        self.verify_sum(self.inputs.sum(0, &inputs) + self.constant_share(tier, dh_levels), proof)
+    }
+
+    /// Checks a proof for the public inputs of this key's circuit.
+    pub(crate) fn verify_inputs(&self, inputs: &[Fr], proof: &Proof) -> Result<(), ProofError> {
+        self.check_count(inputs.len())?;
+        let inputs: Vec<Fr> = core::iter::once(Fr::ONE).chain(inputs.iter().copied()).collect();
+        self.verify_sum(self.inputs.sum(0, &inputs), proof)
+    }
+
+    /// Neither more nor fewer inputs than the key has points for: a surplus input would go unchecked.
+    fn check_count(&self, inputs: usize) -> Result<(), ProofError> {
+        let fits = inputs == self.key.circuit.inputs() && self.key.inputs.len() == inputs + 1;
+        if fits { Ok(()) } else { Err(ProofError::Mismatch) }
+    }
+
+    fn verify_sum(&self, sum: G1Projective, proof: &Proof) -> Result<(), ProofError> {
         let g1 = [proof.a, sum.into_affine(), proof.c];
         let g2 = vec![proof.b.into(), self.gamma_negated.clone(), self.delta_negated.clone()];
         match (pairing_product(&g1, g2), &self.alpha_beta) {
@@ -321,9 +361,9 @@ impl PreparedKey {
         }
     }
 
-    fn constant_share(&self, dh_levels: usize) -> G1Projective {
+    fn constant_share(&self, tier: Tier, dh_levels: usize) -> G1Projective {
         let compute = || {
-            let padding = self.key.tier.dh_levels() - dh_levels;
+            let padding = tier.dh_levels() - dh_levels;
             let tables = core::iter::once(LevelTable::sign())
                 .chain(core::iter::repeat_n(LevelTable::padding(), padding));
             let inputs: Vec<Fr> = tables.flat_map(|table| table.inputs()).collect();
@@ -370,8 +410,8 @@ mod tests {
     #[test]
     fn a_surplus_or_missing_input_is_refused() {
         let proof = Proof::from_bytes(include_bytes!("../tests/vectors/branch-t8.proof")).unwrap();
-        let key = &VerifyingKeys::development().keys[&Tier::T8];
-        let verify = |statement: &Expanded| key.verify(statement, 0, &proof);
+        let key = &VerifyingKeys::development().keys[&Circuit::Branch(Tier::T8)];
+        let verify = |statement: &Expanded| key.verify_branch(statement, 0, &proof);
         let mut more_keys = expanded();
         more_keys.keys.push((Fr::ZERO, Fr::ZERO));
         assert_eq!(verify(&more_keys), Err(ProofError::Mismatch));
@@ -389,9 +429,10 @@ mod tests {
     #[test]
     fn the_split_input_sum_is_the_whole_one() {
         for key in VerifyingKeys::development().keys.values() {
+            let Circuit::Branch(tier) = key.key.circuit else { continue };
             let statement = {
                 let secret = TreeSecret::from_bytes(&[1; 32]).unwrap();
-                let siblings = vec![secret.public(); key.key.tier.dh_levels() - 2];
+                let siblings = vec![secret.public(); tier.dh_levels() - 2];
                 let keys = vec![secret.public(); siblings.len() + 2];
                 Statement::new(FrameDigest::new([9; 32]), keys, siblings).unwrap()
             };
@@ -401,8 +442,8 @@ mod tests {
             let whole =
                 key.key.inputs.iter().zip(&inputs).map(|(point, input)| *point * input).sum::<G1Projective>();
             assert_eq!(key.inputs.sum(0, &inputs), whole);
-            let prefix = inputs.len() - 8 * (key.key.tier.levels() - levels);
-            assert_eq!(key.inputs.sum(0, &inputs[..prefix]) + key.constant_share(levels), whole);
+            let prefix = inputs.len() - 8 * (tier.levels() - levels);
+            assert_eq!(key.inputs.sum(0, &inputs[..prefix]) + key.constant_share(tier, levels), whole);
         }
     }
 }

@@ -7,7 +7,7 @@ use ark_ec::AffineRepr;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize, SerializationError};
 use sha2::{Digest, Sha256};
 
-use crate::{hash::VerifyingKeyHash, tier::Tier};
+use crate::{hash::VerifyingKeyHash, tier::Circuit};
 
 /// Why bytes are no verifying key for a tier. The fault of whoever made or shipped the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,11 +16,11 @@ pub enum VerifyingKeyError {
     /// The bytes end early, run on, or contain something that is no element of its group.
     #[error("malformed verifying key")]
     Malformed,
-    /// The key has another number of input points than the tier's circuit.
-    #[error("verifying key of {tier} needs {} input points, got {got}", .tier.inputs().saturating_add(1))]
+    /// The key has another number of input points than the circuit.
+    #[error("verifying key of {circuit} needs {} input points, got {got}", .circuit.inputs().saturating_add(1))]
     InputCount {
-        /// The tier asked for.
-        tier: Tier,
+        /// The circuit asked for.
+        circuit: Circuit,
         /// Input points found.
         got: u64,
     },
@@ -29,13 +29,13 @@ pub enum VerifyingKeyError {
     Identity,
 }
 
-/// The Groth16 verifying key of one tier.
+/// The Groth16 verifying key of one circuit.
 ///
 /// Encoded as other BN254 tools of the arkworks family write it: α in G1, β, γ, δ in G2, a 64-bit little-endian count
 /// and that many points of G1, all compressed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifyingKey {
-    pub(crate) tier: Tier,
+    pub(crate) circuit: Circuit,
     pub(crate) alpha: G1Affine,
     pub(crate) beta: G2Affine,
     pub(crate) gamma: G2Affine,
@@ -49,9 +49,9 @@ impl VerifyingKey {
     ///
     /// # Errors
     ///
-    /// [`VerifyingKeyError`] unless the bytes are the canonical encoding of a key with the tier's number of input
-    /// points and without any identity element.
-    pub fn from_bytes(tier: Tier, bytes: &[u8]) -> Result<Self, VerifyingKeyError> {
+    /// [`VerifyingKeyError`] unless the bytes are the canonical encoding of a key with the circuit's number of
+    /// input points and without any identity element.
+    pub fn from_bytes(circuit: Circuit, bytes: &[u8]) -> Result<Self, VerifyingKeyError> {
         let malformed = |_: SerializationError| VerifyingKeyError::Malformed;
         let mut rest = bytes;
         let alpha = G1Affine::deserialize_compressed(&mut rest).map_err(malformed)?;
@@ -60,13 +60,13 @@ impl VerifyingKey {
         let delta = G2Affine::deserialize_compressed(&mut rest).map_err(malformed)?;
         let count = u64::deserialize_compressed(&mut rest).map_err(malformed)?;
         // Before anything is allocated: the circuit fixes the count.
-        if count != tier.inputs() as u64 + 1 {
-            return Err(VerifyingKeyError::InputCount { tier, got: count });
+        if count != circuit.inputs() as u64 + 1 {
+            return Err(VerifyingKeyError::InputCount { circuit, got: count });
         }
         let inputs: Vec<_> = (0..count)
             .map(|_| G1Affine::deserialize_compressed(&mut rest).map_err(malformed))
             .collect::<Result<_, _>>()?;
-        let key = Self { tier, alpha, beta, gamma, delta, inputs };
+        let key = Self { circuit, alpha, beta, gamma, delta, inputs };
         key.check()?;
         if !rest.is_empty() || key.to_bytes() != bytes {
             return Err(VerifyingKeyError::Malformed);
@@ -100,8 +100,8 @@ impl VerifyingKey {
 
     /// The circuit the key is for.
     #[must_use]
-    pub const fn tier(&self) -> Tier {
-        self.tier
+    pub const fn circuit(&self) -> Circuit {
+        self.circuit
     }
 
     /// The key's hash, which policies and releases pin.
@@ -109,7 +109,7 @@ impl VerifyingKey {
     pub fn hash(&self) -> VerifyingKeyHash {
         let digest = Sha256::new()
             .chain_update(b"kith/v1/verifying-key")
-            .chain_update([self.tier.number()])
+            .chain_update([self.circuit.number()])
             .chain_update(self.to_bytes())
             .finalize();
         VerifyingKeyHash::new(digest.into())
@@ -118,6 +118,6 @@ impl VerifyingKey {
 
 impl fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifyingKey({}, {})", self.tier, self.hash())
+        write!(f, "VerifyingKey({}, {})", self.circuit, self.hash())
     }
 }

@@ -13,7 +13,7 @@
 
 use std::sync::OnceLock;
 
-use proofs::{Proof, ProofError, Statement, Tier, VerifyingKeys, prove, setup_development};
+use proofs::{Claim, Control, Proof, ProofError, Statement, Tier, VerifyingKeys, prove, setup_development};
 
 #[path = "support/branch.rs"]
 mod branch;
@@ -24,19 +24,21 @@ use branch::{Branch, rng, statement};
 fn proven() -> &'static [(Branch, Proof)] {
     static PROVEN: OnceLock<Vec<(Branch, Proof)>> = OnceLock::new();
     PROVEN.get_or_init(|| {
-        let key = setup_development(Tier::T8, |_| {}).unwrap();
+        let key = setup_development(Tier::T8.into(), |_| {}).unwrap();
         (0..8)
             .map(|levels| {
                 let branch = Branch::random(levels, 60);
-                let proof = prove(&key, &branch.statement(), &branch.secret, &mut rng(1)).unwrap();
+                let proof =
+                    prove(&key, &branch.statement(), &branch.secret, &Control::default(), &mut rng(1))
+                        .unwrap();
                 (branch, proof)
             })
             .collect()
     })
 }
 
-fn batch(size: usize) -> Vec<(Statement, Proof)> {
-    let proven = proven().iter().map(|(branch, proof)| (branch.statement(), proof.clone()));
+fn batch(size: usize) -> Vec<(Claim, Proof)> {
+    let proven = proven().iter().map(|(branch, proof)| (branch.statement().into(), proof.clone()));
     proven.cycle().take(size).collect()
 }
 
@@ -46,7 +48,7 @@ fn with_wrong_digest(branch: &Branch) -> Statement {
     statement(digest, &branch.keys, &branch.siblings)
 }
 
-fn verify(items: &[(Statement, Proof)]) -> Vec<Result<(), ProofError>> {
+fn verify(items: &[(Claim, Proof)]) -> Vec<Result<(), ProofError>> {
     VerifyingKeys::development().verify_batch(items, &mut rng(2))
 }
 
@@ -61,7 +63,7 @@ fn good_proofs_of_any_number_pass() {
 fn one_bad_proof_of_64_is_blamed_alone() {
     for bad in [0, 31, 63] {
         let mut items = batch(64);
-        items[bad].0 = with_wrong_digest(&proven()[bad % 8].0);
+        items[bad].0 = with_wrong_digest(&proven()[bad % 8].0).into();
         let mut expected = vec![Ok(()); 64];
         expected[bad] = Err(ProofError::Mismatch);
         assert_eq!(verify(&items), expected);
@@ -73,7 +75,7 @@ fn several_bad_proofs_are_each_blamed() {
     let mut items = batch(24);
     let mut expected = vec![Ok(()); 24];
     for bad in [3, 4, 17] {
-        items[bad].0 = with_wrong_digest(&proven()[bad % 8].0);
+        items[bad].0 = with_wrong_digest(&proven()[bad % 8].0).into();
         expected[bad] = Err(ProofError::Mismatch);
     }
     assert_eq!(verify(&items), expected);
@@ -82,7 +84,7 @@ fn several_bad_proofs_are_each_blamed() {
 #[test]
 fn a_batch_of_bad_proofs_only_is_all_blamed() {
     let items: Vec<_> =
-        proven().iter().map(|(branch, proof)| (with_wrong_digest(branch), proof.clone())).collect();
+        proven().iter().map(|(branch, proof)| (with_wrong_digest(branch).into(), proof.clone())).collect();
     assert_eq!(verify(&items), vec![Err(ProofError::Mismatch); 8]);
 }
 
@@ -101,9 +103,9 @@ fn tiers_mix_in_one_batch() {
     let deep = Branch::random(12, 41);
     let proof = Proof::from_bytes(include_bytes!("vectors/branch-t16.proof")).unwrap();
     let mut items = batch(5);
-    items.insert(2, (deep.statement(), proof.clone()));
+    items.insert(2, (deep.statement().into(), proof.clone()));
     assert_eq!(verify(&items), vec![Ok(()); 6]);
-    items[4].0 = with_wrong_digest(&deep);
+    items[4].0 = with_wrong_digest(&deep).into();
     items[4].1 = proof;
     let mut expected = vec![Ok(()); 6];
     expected[4] = Err(ProofError::Mismatch);

@@ -19,7 +19,7 @@ use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use ark_std::rand::SeedableRng;
 use curve::{Point, TreeSecret};
 use proofs::{
-    DEVELOPMENT_KEYS, Proof, ProofError, ProveError, ProvingKey, ProvingKeyError, Statement, Tier,
+    Control, DevelopmentKey, Proof, ProofError, ProveError, ProvingKey, ProvingKeyError, Statement, Tier,
     VerifyingKeys, prove, setup_development,
 };
 
@@ -30,7 +30,7 @@ use branch::{Branch, rng, statement};
 
 fn key() -> &'static ProvingKey {
     static KEY: OnceLock<ProvingKey> = OnceLock::new();
-    KEY.get_or_init(|| setup_development(Tier::T8, |_| {}).unwrap())
+    KEY.get_or_init(|| setup_development(Tier::T8.into(), |_| {}).unwrap())
 }
 
 /// A branch of three levels and its proof, which most tests start from.
@@ -44,11 +44,11 @@ fn proven() -> &'static (Branch, Proof) {
 }
 
 fn prove_branch(branch: &Branch) -> Proof {
-    prove(key(), &branch.statement(), &branch.secret, &mut rng(100)).unwrap()
+    prove(key(), &branch.statement(), &branch.secret, &Control::default(), &mut rng(100)).unwrap()
 }
 
 fn verify(statement: &Statement, proof: &Proof) -> Result<(), ProofError> {
-    VerifyingKeys::development().verify(statement, proof)
+    VerifyingKeys::development().verify(&statement.clone().into(), proof)
 }
 
 fn negate(point: &Point) -> Point {
@@ -60,7 +60,7 @@ fn negate(point: &Point) -> Point {
 
 #[test]
 fn the_public_seed_gives_the_checked_in_keys() {
-    let [pinned, ..] = DEVELOPMENT_KEYS;
+    let pinned = DevelopmentKey::of(Tier::T8.into()).unwrap();
     let file = key().to_bytes();
     assert_eq!(key().verifying_key().to_bytes(), pinned.verifying_key);
     assert_eq!(key().hash(), pinned.proving_key_hash);
@@ -71,7 +71,8 @@ fn the_public_seed_gives_the_checked_in_keys() {
 fn a_stored_key_proves_as_the_made_one() {
     let stored = ProvingKey::from_bytes_trusted(&key().to_bytes()).unwrap();
     let (branch, proof) = proven();
-    let again = prove(&stored, &branch.statement(), &branch.secret, &mut rng(100)).unwrap();
+    let again =
+        prove(&stored, &branch.statement(), &branch.secret, &Control::default(), &mut rng(100)).unwrap();
     assert_eq!(again, *proof, "same randomness, same proof");
 }
 
@@ -88,14 +89,14 @@ fn a_damaged_key_file_is_refused() {
         bytes[position] = value;
         bytes
     };
-    assert_eq!(load(&changed(8, 2)), ProvingKeyError::Version(2));
-    assert_eq!(load(&changed(12, 9)), ProvingKeyError::UnknownTier(9));
+    assert_eq!(load(&changed(8, 1)), ProvingKeyError::Version(1));
+    assert_eq!(load(&changed(12, 9)), ProvingKeyError::UnknownCircuit(9));
     assert!(matches!(load(&changed(12, 16)), ProvingKeyError::Length { .. }));
     assert_eq!(load(&changed(15, 1)), ProvingKeyError::NotAKey);
     // A damaged point is not looked for on load, but no wrong proof leaves the prover.
     let damaged = ProvingKey::from_bytes_trusted(&changed(expected - 100, file[expected - 100] ^ 1)).unwrap();
     let (branch, _) = proven();
-    let outcome = prove(&damaged, &branch.statement(), &branch.secret, &mut rng(100));
+    let outcome = prove(&damaged, &branch.statement(), &branch.secret, &Control::default(), &mut rng(100));
     assert_eq!(outcome.unwrap_err(), ProveError::Invalid);
 }
 
@@ -196,21 +197,29 @@ fn a_proof_of_one_tier_is_none_of_another() {
 #[test]
 fn the_prover_refuses_a_statement_of_another_tier() {
     let branch = Branch::random(8, 9);
-    let outcome = prove(key(), &branch.statement(), &branch.secret, &mut rng(1));
-    assert_eq!(outcome.unwrap_err(), ProveError::WrongTier { needed: Tier::T16, got: Tier::T8 });
+    let outcome = prove(key(), &branch.statement(), &branch.secret, &Control::default(), &mut rng(1));
+    assert_eq!(
+        outcome.unwrap_err(),
+        ProveError::WrongCircuit { needed: Tier::T16.into(), got: Tier::T8.into() }
+    );
 }
 
 #[test]
 fn a_secret_that_does_not_fit_is_an_error() {
     let (branch, _) = proven();
     let other = Branch::random(3, 51);
-    let outcome = prove(key(), &branch.statement(), &other.secret, &mut rng(1));
+    let outcome = prove(key(), &branch.statement(), &other.secret, &Control::default(), &mut rng(1));
     assert_eq!(outcome.unwrap_err(), ProveError::SecretMismatch { position: 0 });
     for position in 0..branch.keys.len() {
         let mut keys = branch.keys.clone();
         keys[position] = other.keys[0];
-        let outcome =
-            prove(key(), &statement(branch.digest, &keys, &branch.siblings), &branch.secret, &mut rng(1));
+        let outcome = prove(
+            key(),
+            &statement(branch.digest, &keys, &branch.siblings),
+            &branch.secret,
+            &Control::default(),
+            &mut rng(1),
+        );
         assert_eq!(outcome.unwrap_err(), ProveError::SecretMismatch { position });
     }
 }
@@ -245,7 +254,8 @@ fn sibling_equal_to_the_own_key_is_provable() {
 #[test]
 fn two_proofs_of_one_statement_differ() {
     let (branch, proof) = proven();
-    let other = prove(key(), &branch.statement(), &branch.secret, &mut rng(101)).unwrap();
+    let other =
+        prove(key(), &branch.statement(), &branch.secret, &Control::default(), &mut rng(101)).unwrap();
     assert_ne!(other, *proof);
     assert_eq!(verify(&branch.statement(), &other), Ok(()));
 }

@@ -26,13 +26,19 @@ const GOLDEN: &[u8; 128] = include_bytes!("vectors/branch-t8.proof");
 #[test]
 fn a_proof_made_long_ago_still_verifies() {
     let proof = Proof::from_bytes(GOLDEN).unwrap();
-    assert_eq!(VerifyingKeys::development().verify(&Branch::random(3, 40).statement(), &proof), Ok(()));
+    assert_eq!(
+        VerifyingKeys::development().verify(&Branch::random(3, 40).statement().into(), &proof),
+        Ok(())
+    );
 }
 
 #[test]
 fn a_deep_proof_made_long_ago_still_verifies() {
     let proof = Proof::from_bytes(include_bytes!("vectors/branch-t16.proof")).unwrap();
-    assert_eq!(VerifyingKeys::development().verify(&Branch::random(12, 41).statement(), &proof), Ok(()));
+    assert_eq!(
+        VerifyingKeys::development().verify(&Branch::random(12, 41).statement().into(), &proof),
+        Ok(())
+    );
 }
 
 #[test]
@@ -55,7 +61,10 @@ fn any_flipped_bit_is_refused() {
         let mut bytes = *GOLDEN;
         bytes[bit / 8] ^= 1 << (bit % 8);
         if let Ok(proof) = Proof::from_bytes(&bytes) {
-            assert!(VerifyingKeys::development().verify(&statement, &proof).is_err(), "bit {bit}");
+            assert!(
+                VerifyingKeys::development().verify(&statement.clone().into(), &proof).is_err(),
+                "bit {bit}"
+            );
         }
     }
 }
@@ -116,7 +125,7 @@ fn another_proofs_parts_do_not_help() {
         let mut bytes = *GOLDEN;
         bytes[range.clone()].copy_from_slice(&generator[range]);
         let proof = Proof::from_bytes(&bytes).unwrap();
-        assert!(VerifyingKeys::development().verify(&statement, &proof).is_err());
+        assert!(VerifyingKeys::development().verify(&statement.clone().into(), &proof).is_err());
     }
 }
 

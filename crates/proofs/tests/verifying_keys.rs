@@ -11,7 +11,8 @@
 )]
 
 use proofs::{
-    DEVELOPMENT_KEYS, KeySetError, Proof, ProofError, Tier, VerifyingKey, VerifyingKeyError, VerifyingKeys,
+    Circuit, DEVELOPMENT_KEYS, DevelopmentKey, KeySetError, Proof, ProofError, Tier, VerifyingKey,
+    VerifyingKeyError, VerifyingKeys,
 };
 
 #[path = "support/branch.rs"]
@@ -23,8 +24,11 @@ use branch::Branch;
 const COUNT: usize = 32 + 3 * 64;
 const INPUTS: usize = COUNT + 8;
 
-fn bytes(tier: Tier) -> Vec<u8> {
-    DEVELOPMENT_KEYS.iter().find(|key| key.tier == tier).unwrap().verifying_key.to_vec()
+const T8: Circuit = Circuit::Branch(Tier::T8);
+const T16: Circuit = Circuit::Branch(Tier::T16);
+
+fn bytes(circuit: Circuit) -> Vec<u8> {
+    DevelopmentKey::of(circuit).unwrap().verifying_key.to_vec()
 }
 
 fn identity_g1(bytes: &mut [u8]) {
@@ -35,11 +39,11 @@ fn identity_g1(bytes: &mut [u8]) {
 #[test]
 fn checked_in_keys_have_their_pinned_hashes() {
     for pinned in &DEVELOPMENT_KEYS {
-        let key = VerifyingKey::from_bytes(pinned.tier, pinned.verifying_key).unwrap();
+        let key = VerifyingKey::from_bytes(pinned.circuit, pinned.verifying_key).unwrap();
         assert_eq!(key.hash(), pinned.verifying_key_hash);
         assert_eq!(key.to_bytes(), pinned.verifying_key);
     }
-    assert!(VerifyingKeys::development().tiers().eq(Tier::ALL), "none was left out");
+    assert!(VerifyingKeys::development().circuits().eq(Circuit::ALL), "none was left out");
 }
 
 #[test]
@@ -47,16 +51,18 @@ fn params_hash_has_its_golden_value() {
     let keys = VerifyingKeys::development();
     assert_eq!(
         keys.params_hash().to_string(),
-        "f5fe92a9cb064cdc53eb4b7fb15f8d866c3e16ef450c37cdf9bf6dbe1c2e6575"
+        "2a9007ef48d6e7e003634005a68f0716f3bbcf0d12d9beaa7a1b3649498b923e"
     );
-    assert_eq!(keys.max_dh_levels(), 15);
+    assert_eq!(keys.max_dh_levels(), 19);
 }
 
 #[test]
-fn params_hash_covers_the_list_of_tiers() {
-    let [small, large] = Tier::ALL.map(|tier| VerifyingKey::from_bytes(tier, &bytes(tier)).unwrap());
+fn params_hash_covers_the_list_of_circuits() {
+    let [small, large] = [T8, T16].map(|circuit| VerifyingKey::from_bytes(circuit, &bytes(circuit)).unwrap());
     let both = VerifyingKeys::new([large.clone(), small.clone()]).unwrap().params_hash();
-    assert_eq!(both, VerifyingKeys::development().params_hash(), "whatever order the keys come in");
+    let ordered = VerifyingKeys::new([small.clone(), large.clone()]).unwrap().params_hash();
+    assert_eq!(both, ordered, "whatever order the keys come in");
+    assert_ne!(both, VerifyingKeys::development().params_hash());
     assert_ne!(both, VerifyingKeys::new([small]).unwrap().params_hash());
     assert_ne!(both, VerifyingKeys::new([large]).unwrap().params_hash());
 }
@@ -64,22 +70,22 @@ fn params_hash_covers_the_list_of_tiers() {
 #[test]
 fn development_keys_admit_what_they_are() {
     assert!(VerifyingKeys::development().are_for_development());
-    let mut other = bytes(Tier::T8);
+    let mut other = bytes(T8);
     let (first, second) = other[INPUTS..].split_at_mut(32);
     first.swap_with_slice(&mut second[..32]);
-    let other = VerifyingKey::from_bytes(Tier::T8, &other).unwrap();
+    let other = VerifyingKey::from_bytes(T8, &other).unwrap();
     assert!(!VerifyingKeys::new([other]).unwrap().are_for_development());
 }
 
 #[test]
-fn a_key_of_another_tier_is_refused() {
-    let outcome = VerifyingKey::from_bytes(Tier::T16, &bytes(Tier::T8));
-    assert_eq!(outcome.unwrap_err(), VerifyingKeyError::InputCount { tier: Tier::T16, got: 84 });
+fn a_key_of_another_circuit_is_refused() {
+    let outcome = VerifyingKey::from_bytes(T16, &bytes(T8));
+    assert_eq!(outcome.unwrap_err(), VerifyingKeyError::InputCount { circuit: T16, got: 84 });
 }
 
 #[test]
 fn a_key_with_a_missing_or_surplus_input_point_is_refused() {
-    let original = bytes(Tier::T8);
+    let original = bytes(T8);
     for (count, length) in
         [(83u64, original.len() - 32), (85, original.len() + 32), (u64::MAX, original.len())]
     {
@@ -87,38 +93,38 @@ fn a_key_with_a_missing_or_surplus_input_point_is_refused() {
         changed.resize(length, 0);
         changed.copy_within(INPUTS..INPUTS + 32, length - 32);
         changed[COUNT..INPUTS].copy_from_slice(&count.to_le_bytes());
-        let outcome = VerifyingKey::from_bytes(Tier::T8, &changed);
-        assert_eq!(outcome.unwrap_err(), VerifyingKeyError::InputCount { tier: Tier::T8, got: count });
+        let outcome = VerifyingKey::from_bytes(T8, &changed);
+        assert_eq!(outcome.unwrap_err(), VerifyingKeyError::InputCount { circuit: T8, got: count });
     }
 }
 
 #[test]
 fn a_key_that_leaves_an_input_unbound_is_refused() {
-    let original = bytes(Tier::T8);
+    let original = bytes(T8);
     for input in 0..84 {
         let mut changed = original.clone();
         identity_g1(&mut changed[INPUTS + 32 * input..][..32]);
-        assert_eq!(VerifyingKey::from_bytes(Tier::T8, &changed).unwrap_err(), VerifyingKeyError::Identity);
+        assert_eq!(VerifyingKey::from_bytes(T8, &changed).unwrap_err(), VerifyingKeyError::Identity);
     }
 }
 
 #[test]
 fn a_key_with_an_identity_among_its_first_elements_is_refused() {
     for range in [0..32, 32..96, 96..160, 160..224] {
-        let mut changed = bytes(Tier::T8);
+        let mut changed = bytes(T8);
         identity_g1(&mut changed[range]);
-        assert_eq!(VerifyingKey::from_bytes(Tier::T8, &changed).unwrap_err(), VerifyingKeyError::Identity);
+        assert_eq!(VerifyingKey::from_bytes(T8, &changed).unwrap_err(), VerifyingKeyError::Identity);
     }
 }
 
 #[test]
 fn a_cut_or_extended_key_is_refused() {
-    let original = bytes(Tier::T8);
+    let original = bytes(T8);
     for length in [0, 1, 31, 32, COUNT, COUNT + 4, INPUTS, original.len() - 1, original.len() + 1] {
         let mut changed = original.clone();
         changed.resize(length, 0);
         assert_eq!(
-            VerifyingKey::from_bytes(Tier::T8, &changed).unwrap_err(),
+            VerifyingKey::from_bytes(T8, &changed).unwrap_err(),
             VerifyingKeyError::Malformed,
             "{length}"
         );
@@ -126,19 +132,18 @@ fn a_cut_or_extended_key_is_refused() {
 }
 
 #[test]
-fn a_set_has_one_key_for_a_tier_and_at_least_one() {
-    let key = VerifyingKey::from_bytes(Tier::T8, &bytes(Tier::T8)).unwrap();
-    assert_eq!(VerifyingKeys::new([key.clone(), key]).unwrap_err(), KeySetError::Duplicate(Tier::T8));
+fn a_set_has_one_key_for_a_circuit_and_at_least_one() {
+    let key = VerifyingKey::from_bytes(T8, &bytes(T8)).unwrap();
+    assert_eq!(VerifyingKeys::new([key.clone(), key]).unwrap_err(), KeySetError::Duplicate(T8));
     assert_eq!(VerifyingKeys::new([]).unwrap_err(), KeySetError::Empty);
 }
 
 #[test]
-fn a_tier_without_a_key_is_refused() {
-    let large =
-        VerifyingKeys::new([VerifyingKey::from_bytes(Tier::T16, &bytes(Tier::T16)).unwrap()]).unwrap();
+fn a_circuit_without_a_key_is_refused() {
+    let large = VerifyingKeys::new([VerifyingKey::from_bytes(T16, &bytes(T16)).unwrap()]).unwrap();
     let proof = Proof::from_bytes(include_bytes!("vectors/branch-t8.proof")).unwrap();
     let statement = Branch::random(3, 40).statement();
-    assert_eq!(large.verify(&statement, &proof), Err(ProofError::UnknownTier(Tier::T8)));
-    let batch = large.verify_batch(&[(statement, proof)], &mut branch::rng(1));
-    assert_eq!(batch, [Err(ProofError::UnknownTier(Tier::T8))]);
+    assert_eq!(large.verify(&statement.clone().into(), &proof), Err(ProofError::UnknownCircuit(T8)));
+    let batch = large.verify_batch(&[(statement.into(), proof)], &mut branch::rng(1));
+    assert_eq!(batch, [Err(ProofError::UnknownCircuit(T8))]);
 }

@@ -262,7 +262,7 @@ fn reference() {
         let witnesses = [witness];
         let proved = cpu(5, &|| drop(proofs_of(&witnesses, &digest)));
         let proof = proofs::Proof::from_bytes(&proofs_of(&witnesses, &digest)[0]).unwrap();
-        let verified = cpu(50, &|| keys().verify(&statement, &proof).unwrap());
+        let verified = cpu(50, &|| keys().verify(&statement.clone().into(), &proof).unwrap());
         say(format_args!("one proof of {levels} levels: {proved:.0} ms; its verification: {verified:.2} ms"));
     }
 }

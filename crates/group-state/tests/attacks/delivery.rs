@@ -127,7 +127,7 @@ fn authorisation_bytes_never_change_the_state() {
     let mut group = group(7);
     let frame = group.update(1).frame().unwrap();
     let mut other = frame.clone();
-    let key = proofs::DEVELOPMENT_KEYS[1].verifying_key;
+    let key = proofs::DevelopmentKey::of(proofs::Tier::T16.into()).unwrap().verifying_key;
     other.proofs = vec![[&key[..32], &key[32..96], &key[..32]].concat().try_into().unwrap()];
     assert_ne!(frame.proofs, other.proofs);
     assert_eq!(frame.hash(), other.hash());

@@ -257,7 +257,8 @@ fn what_cannot_be_proved_is_not_made() {
     let frame = update.frame().unwrap();
     let statement = update.witnesses[0].statement(&frame.digest(&update.ctx)).unwrap();
     let other = group.fresh_secret();
-    let outcome = proofs::prove(proving::key(), &statement, &other, &mut group.rng);
+    let outcome =
+        proofs::prove(proving::key(), &statement, &other, &proofs::Control::default(), &mut group.rng);
     assert_eq!(outcome.unwrap_err(), proofs::ProveError::SecretMismatch { position: 0 });
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::OnceLock};
 
 use chacha20::ChaCha20Rng;
-use proofs::{DEVELOPMENT_KEYS, ProvingKey, ProvingKeyHash, Tier, prove, setup_development};
+use proofs::{Control, DevelopmentKey, ProvingKey, ProvingKeyHash, Tier, prove, setup_development};
 use protocol::Frame;
 use rand_core::SeedableRng;
 
@@ -13,15 +13,14 @@ use crate::support::Draft;
 pub fn key() -> &'static ProvingKey {
     static KEY: OnceLock<ProvingKey> = OnceLock::new();
     KEY.get_or_init(|| {
-        let pinned = DEVELOPMENT_KEYS[0];
-        assert_eq!(pinned.tier, Tier::T8);
+        let pinned = DevelopmentKey::of(Tier::T8.into()).unwrap();
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("t8-{}.pk", pinned.proving_key_hash));
         if let Ok(bytes) = fs::read(&file)
             && ProvingKeyHash::of(&bytes) == pinned.proving_key_hash
         {
             return ProvingKey::from_bytes_trusted(&bytes).unwrap();
         }
-        let key = setup_development(Tier::T8, |_| {}).unwrap();
+        let key = setup_development(Tier::T8.into(), |_| {}).unwrap();
         assert_eq!(key.hash(), pinned.proving_key_hash);
         let partial = file.with_extension(std::process::id().to_string());
         fs::write(&partial, key.to_bytes()).unwrap();
@@ -45,7 +44,7 @@ pub fn proven_as(draft: &Draft, honest: &Draft) -> Frame {
         .iter()
         .map(|witness| {
             let statement = witness.statement(&digest).unwrap();
-            prove(key(), &statement, &witness.secret, &mut rng).unwrap().to_bytes()
+            prove(key(), &statement, &witness.secret, &Control::default(), &mut rng).unwrap().to_bytes()
         })
         .collect();
     Frame::decode(&frame.encode().unwrap()).unwrap()

@@ -350,7 +350,7 @@ fn the_group_does_not_grow_beyond_its_members() {
 #[test]
 fn the_tree_does_not_grow_beyond_the_largest_circuit() {
     let small = proofs::VerifyingKeys::new([proofs::VerifyingKeys::development()
-        .key(proofs::Tier::T8)
+        .key(proofs::Tier::T8.into())
         .unwrap()
         .clone()])
     .unwrap();
@@ -381,7 +381,7 @@ fn the_tree_does_not_grow_beyond_the_largest_circuit() {
 #[test]
 fn a_group_of_another_parameter_set_is_told_apart() {
     let small = proofs::VerifyingKeys::new([proofs::VerifyingKeys::development()
-        .key(proofs::Tier::T8)
+        .key(proofs::Tier::T8.into())
         .unwrap()
         .clone()])
     .unwrap();

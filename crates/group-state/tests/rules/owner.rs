@@ -13,7 +13,7 @@ use crate::{
 
 fn policies() -> Vec<(&'static str, Policy, Result<(), Refusal>)> {
     let good = policy();
-    let most = 1 << 15;
+    let most = 1 << 19;
     vec![
         ("as it is", good, Ok(())),
         ("the most members", Policy { max_members: most, ..good }, Ok(())),

@@ -9,7 +9,7 @@ use group_state::{
     Accepted, Effects, GroupState, Proposed,
     author::{self, Author, Authored, Founding, Invitee, Own, Witness},
 };
-use proofs::{DEVELOPMENT_KEYS, VerifyingKeys};
+use proofs::{DevelopmentKey, VerifyingKeys};
 use protocol::{
     Ctx, Epoch, Frame, FrameId, Head, Kind, LeafId, Refusal, SigningKey, Slot, Suite, TreeHash, UnixSeconds,
     VerifyingKey,
@@ -33,12 +33,12 @@ pub fn slot(n: u32) -> Slot {
 }
 
 pub fn max_capacity() -> Capacity {
-    Capacity::from_depth(15).unwrap()
+    Capacity::from_depth(19).unwrap()
 }
 
 /// Bytes that decode as a proof and prove nothing: points of the verifying key.
 pub fn no_proof() -> ProofBytes {
-    let key = DEVELOPMENT_KEYS[0].verifying_key;
+    let key = DevelopmentKey::of(proofs::Tier::T8.into()).unwrap().verifying_key;
     let (alpha, beta) = (&key[..32], &key[32..96]);
     [alpha, beta, alpha].concat().try_into().unwrap()
 }

@@ -60,7 +60,6 @@ impl AdminStatement {
     }
 
     /// The public inputs in the circuit's order: digest, root.
-    #[cfg_attr(not(feature = "prover"), allow(dead_code, reason = "verified once circuits have kinds"))]
     pub(crate) fn inputs(&self) -> [Fr; Self::INPUTS] {
         [digest_element(&self.digest), self.element]
     }

@@ -9,7 +9,7 @@ use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use super::qap::Shape;
 use crate::{
     hash::ProvingKeyHash,
-    tier::Tier,
+    tier::Circuit,
     verifier::PreparedKey,
     verifying_key::{VerifyingKey, VerifyingKeyError},
 };
@@ -17,8 +17,8 @@ use crate::{
 /// First bytes of a proving-key file.
 const MAGIC: &[u8; 8] = b"kith-pk\n";
 /// Version of the circuit and of the file's layout; either changing is a new version.
-const VERSION: u32 = 1;
-/// Magic, version, tier number, three zero bytes.
+const VERSION: u32 = 2;
+/// Magic, version, circuit number, three zero bytes.
 const HEADER_LEN: usize = 16;
 const G1_LEN: usize = 64;
 const G2_LEN: usize = 128;
@@ -31,15 +31,15 @@ pub enum ProvingKeyError {
     #[error("not a proving key")]
     NotAKey,
     /// The file is for another version of circuit or layout.
-    #[error("proving key has version {0}, this program needs version 1")]
+    #[error("proving key has version {0}, this program needs version 2")]
     Version(u32),
     /// No circuit has this number.
-    #[error("proving key is for the unknown tier {0}")]
-    UnknownTier(u8),
+    #[error("proving key is for the unknown circuit {0}")]
+    UnknownCircuit(u8),
     /// The file is cut off or has been added to.
     #[error("proving key has {got} bytes instead of {expected}")]
     Length {
-        /// Bytes a key of this tier has.
+        /// Bytes a key of this circuit has.
         expected: usize,
         /// Bytes given.
         got: usize,
@@ -52,9 +52,9 @@ pub enum ProvingKeyError {
     VerifyingKey(VerifyingKeyError),
 }
 
-/// What the prover of one tier needs: the key's points, and the circuit's matrices.
+/// What the prover of one circuit needs: the key's points, and the circuit's matrices.
 ///
-/// About 12 MB of points and as much again of matrices for the largest tier. Share it behind an `Arc`.
+/// About 7.5 MB of points and as much again of matrices for 16 levels. Share it behind an `Arc`.
 pub struct ProvingKey {
     pub(super) verifying_key: VerifyingKey,
     pub(super) shape: Shape,
@@ -66,7 +66,7 @@ pub struct ProvingKey {
     pub(super) b_g2: Vec<G2Affine>,
     /// The private variables' shares.
     pub(super) l: Vec<G1Affine>,
-    /// Powers of the secret point times its vanishing polynomial.
+    /// The Lagrange basis of the quotient, see [`super::qap::quotient`].
     pub(super) h: Vec<G1Affine>,
     prepared: OnceLock<PreparedKey>,
 }
@@ -84,8 +84,8 @@ impl ProvingKey {
 
     /// The circuit the key is for.
     #[must_use]
-    pub const fn tier(&self) -> Tier {
-        self.verifying_key.tier
+    pub const fn circuit(&self) -> Circuit {
+        self.verifying_key.circuit
     }
 
     /// The verifying key that belongs to it.
@@ -100,7 +100,7 @@ impl ProvingKey {
         ProvingKeyHash::of(&self.to_bytes())
     }
 
-    /// Constraints, variables and entries of the circuit, for reports.
+    /// Constraints of the circuit, for reports.
     #[must_use]
     pub fn constraints(&self) -> usize {
         self.shape.matrices.constraints()
@@ -113,13 +113,13 @@ impl ProvingKey {
     /// The key as a file: a header of 16 bytes, then uncompressed points whose number the circuit fixes.
     ///
     /// In order: α, β, γ, δ and the input points of the verifying key; β and δ in G1; the A points; the B points in G1
-    /// and in G2; the private shares; the powers.
+    /// and in G2; the private shares; the quotient's basis.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut file = Vec::with_capacity(file_len(self.tier(), &self.shape));
+        let mut file = Vec::with_capacity(file_len(self.circuit(), &self.shape));
         file.extend_from_slice(MAGIC);
         file.extend_from_slice(&VERSION.to_le_bytes());
-        file.extend_from_slice(&[self.tier().number(), 0, 0, 0]);
+        file.extend_from_slice(&[self.circuit().number(), 0, 0, 0]);
         let vk = &self.verifying_key;
         write(&mut file, &[vk.alpha]);
         write(&mut file, &[vk.beta, vk.gamma, vk.delta]);
@@ -152,9 +152,9 @@ impl ProvingKey {
         if version != VERSION {
             return Err(ProvingKeyError::Version(version));
         }
-        let tier = Tier::from_number(*number).ok_or(ProvingKeyError::UnknownTier(*number))?;
-        let shape = Shape::of(tier).ok_or(ProvingKeyError::Malformed)?;
-        let expected = file_len(tier, &shape);
+        let circuit = Circuit::from_number(*number).ok_or(ProvingKeyError::UnknownCircuit(*number))?;
+        let shape = Shape::of(circuit).ok_or(ProvingKeyError::Malformed)?;
+        let expected = file_len(circuit, &shape);
         if bytes.len() != expected {
             return Err(ProvingKeyError::Length { expected, got: bytes.len() });
         }
@@ -162,9 +162,9 @@ impl ProvingKey {
         let alpha = read_one(rest)?;
         let [beta, gamma, delta] = [read_one(rest)?, read_one(rest)?, read_one(rest)?];
         let inputs = read(rest, shape.matrices.inputs)?;
-        let unchecked = VerifyingKey { tier, alpha, beta, gamma, delta, inputs };
-        let verifying_key =
-            VerifyingKey::from_bytes(tier, &unchecked.to_bytes()).map_err(ProvingKeyError::VerifyingKey)?;
+        let unchecked = VerifyingKey { circuit, alpha, beta, gamma, delta, inputs };
+        let verifying_key = VerifyingKey::from_bytes(circuit, &unchecked.to_bytes())
+            .map_err(ProvingKeyError::VerifyingKey)?;
         let [beta_g1, delta_g1] = [read_one(rest)?, read_one(rest)?];
         let a = read(rest, shape.a_columns.len())?;
         let b_g1 = read(rest, shape.b_columns.len())?;
@@ -175,15 +175,76 @@ impl ProvingKey {
     }
 }
 
-impl fmt::Debug for ProvingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ProvingKey({}, {})", self.tier(), self.verifying_key.hash())
+/// A proving key's points, for those who bring a key from elsewhere or take one there.
+///
+/// "Used" variables are those with a non-zero coefficient in any constraint, ascending; on the A side all public
+/// variables count as used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvingKeyParts {
+    /// The verifying key.
+    pub verifying_key: VerifyingKey,
+    /// β in G1.
+    pub beta_g1: G1Affine,
+    /// δ in G1.
+    pub delta_g1: G1Affine,
+    /// The A polynomials of the variables used on the A side.
+    pub a: Vec<G1Affine>,
+    /// The B polynomials of the variables used on the B side, in G1.
+    pub b_g1: Vec<G1Affine>,
+    /// The same in G2.
+    pub b_g2: Vec<G2Affine>,
+    /// (β·A + α·B + C)/δ of each private variable.
+    pub l: Vec<G1Affine>,
+    /// The Lagrange polynomials of the doubled domain's odd elements, divided by δ; as many as the domain has elements.
+    pub h: Vec<G1Affine>,
+}
+
+impl ProvingKey {
+    /// The key's points.
+    #[must_use]
+    pub fn to_parts(&self) -> ProvingKeyParts {
+        ProvingKeyParts {
+            verifying_key: self.verifying_key.clone(),
+            beta_g1: self.beta_g1,
+            delta_g1: self.delta_g1,
+            a: self.a.clone(),
+            b_g1: self.b_g1.clone(),
+            b_g2: self.b_g2.clone(),
+            l: self.l.clone(),
+            h: self.h.clone(),
+        }
+    }
+
+    /// A key of points that were checked elsewhere: on their curves, in their groups, and what they are said to be.
+    ///
+    /// # Errors
+    ///
+    /// [`ProvingKeyError::Malformed`] if a list has another length than the circuit's.
+    pub fn from_parts(parts: ProvingKeyParts) -> Result<Self, ProvingKeyError> {
+        let ProvingKeyParts { verifying_key, beta_g1, delta_g1, a, b_g1, b_g2, l, h } = parts;
+        let shape = Shape::of(verifying_key.circuit).ok_or(ProvingKeyError::Malformed)?;
+        let fits = a.len() == shape.a_columns.len()
+            && b_g1.len() == shape.b_columns.len()
+            && b_g2.len() == shape.b_columns.len()
+            && l.len() == shape.private()
+            && h.len() == shape.quotient_len();
+        if !fits {
+            return Err(ProvingKeyError::Malformed);
+        }
+        Ok(Self::new(verifying_key, shape, [beta_g1, delta_g1], [a, b_g1, l, h], b_g2))
     }
 }
 
-fn file_len(tier: Tier, shape: &Shape) -> usize {
+impl fmt::Debug for ProvingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProvingKey({}, {})", self.circuit(), self.verifying_key.hash())
+    }
+}
+
+fn file_len(circuit: Circuit, shape: &Shape) -> usize {
     let b = shape.b_columns.len();
-    let g1 = 1 + tier.inputs() + 1 + 2 + shape.a_columns.len() + b + shape.private() + shape.quotient_len();
+    let g1 =
+        1 + circuit.inputs() + 1 + 2 + shape.a_columns.len() + b + shape.private() + shape.quotient_len();
     HEADER_LEN + g1 * G1_LEN + (3 + b) * G2_LEN
 }
 

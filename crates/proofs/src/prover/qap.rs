@@ -1,18 +1,19 @@
 //! From constraints to polynomials.
 
 use ark_bn254::Fr;
-use ark_ff::{AdditiveGroup, BigInt, FftField, Field, PrimeField};
+use ark_ff::{AdditiveGroup, BigInt, PrimeField};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use zeroize::Zeroizing;
 
 use crate::{
-    circuit::{Builder, Matrices, SparseMatrix, synthesize},
+    admin::{AdminSecret, AdminStatement, AdminTree},
+    circuit::{Builder, Matrices, SparseMatrix, admin, synthesize},
     statement::Statement,
     table::LevelTable,
-    tier::Tier,
+    tier::{Circuit, Tier},
 };
 
-/// Everything about a tier's circuit that does not depend on a key.
+/// Everything about a circuit that does not depend on a key.
 pub(super) struct Shape {
     pub(super) matrices: Matrices,
     pub(super) domain: Radix2EvaluationDomain<Fr>,
@@ -23,12 +24,23 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// Synthesises the circuit of a tier once, on an arbitrary satisfied statement.
-    pub(super) fn of(tier: Tier) -> Option<Self> {
-        let secret = curve::TreeSecret::from_bytes(&[0; 32]).ok()?;
+    /// Synthesises a circuit once, on an arbitrary satisfied statement.
+    pub(super) fn of(circuit: Circuit) -> Option<Self> {
         let mut builder = Builder::recording();
-        let statement = sample_statement(tier, &secret)?;
-        synthesize(&mut builder, &statement.expand(LevelTable::batch(statement.siblings())), &secret).ok()?;
+        match circuit {
+            Circuit::Branch(tier) => {
+                let secret = curve::TreeSecret::from_bytes(&[0; 32]).ok()?;
+                let statement = sample_statement(tier, &secret)?;
+                let expanded = statement.expand(LevelTable::batch(statement.siblings()));
+                synthesize(&mut builder, &expanded, &secret).ok()?;
+            }
+            Circuit::Admin => {
+                let secret = AdminSecret::from_bytes(&[0; AdminSecret::LEN]).ok()?;
+                let tree = AdminTree::new(&[secret.commitment()]).ok()?;
+                let statement = AdminStatement::new(protocol::FrameDigest::new([0; 32]), tree.root()).ok()?;
+                admin::synthesize(&mut builder, &statement, &secret, &tree.path(0)?).ok()?;
+            }
+        }
         let (matrices, _) = builder.into_matrices();
         let domain = Radix2EvaluationDomain::new(matrices.constraints() + matrices.inputs)?;
         let mut a_columns: Vec<u32> = (0..u32::try_from(matrices.inputs).ok()?).collect();
@@ -44,9 +56,14 @@ impl Shape {
         self.matrices.variables - self.matrices.inputs
     }
 
-    /// Coefficients of the quotient polynomial: its degree is two below the domain's size.
+    /// Values that [`quotient`] gives: the size of the domain.
     pub(super) fn quotient_len(&self) -> usize {
-        self.domain.size() - 1
+        self.domain.size()
+    }
+
+    /// The domain of twice the size; its odd elements are the coset on which the quotient is taken.
+    fn doubled(&self) -> Option<Radix2EvaluationDomain<Fr>> {
+        Radix2EvaluationDomain::new(2 * self.domain.size())
     }
 }
 
@@ -64,7 +81,11 @@ fn sample_statement(tier: Tier, secret: &curve::TreeSecret) -> Option<Statement>
     Statement::new(digest, keys, vec![generator; tier.dh_levels()]).ok()
 }
 
-/// Coefficients of (A·B − C)/Z for an assignment that satisfies the constraints.
+/// Values of A·B − C on the odd elements of the doubled domain, for an assignment that satisfies the constraints.
+///
+/// A·B − C has degree below twice the domain's size and vanishes on the even elements, so its odd values are its
+/// coordinates in the Lagrange basis of the doubled domain, in which the key's points are given. Thus it never has to be
+/// divided by the vanishing polynomial or transformed back. snarkjs keeps its keys in the same basis.
 ///
 /// The reduction is the one of libsnark: one row for each constraint and, so that no input goes unbound, one more for
 /// each public variable with that variable on the A side.
@@ -78,18 +99,26 @@ pub(super) fn quotient(shape: &Shape, values: &[Fr]) -> Zeroizing<Vec<BigInt<4>>
     }
     // On the rows C·z is the product of the other two, or the proof would not verify anyway.
     let mut c = Zeroizing::new(a.iter().zip(b.iter()).map(|(a, b)| *a * b).collect::<Vec<Fr>>());
-    // `get_coset` fails for the offset zero only.
-    let coset = domain.get_coset(Fr::GENERATOR).unwrap_or(*domain);
+    // Neither fails for a shape: its doubled domain exists and no offset is zero. Else the proof would not verify.
+    let odd = shape.doubled().and_then(|doubled| domain.get_coset(doubled.group_gen())).unwrap_or(*domain);
     for polynomial in [&mut a, &mut b, &mut c] {
         domain.ifft_in_place(polynomial);
-        coset.fft_in_place(polynomial);
+        odd.fft_in_place(polynomial);
     }
-    let vanishing = domain.evaluate_vanishing_polynomial(Fr::GENERATOR).inverse().unwrap_or(Fr::ZERO);
-    for ((a, b), c) in a.iter_mut().zip(b.iter()).zip(c.iter()) {
-        *a = (*a * b - c) * vanishing;
-    }
-    coset.ifft_in_place(&mut a);
-    Zeroizing::new(a.iter().take(shape.quotient_len()).map(|coefficient| coefficient.into_bigint()).collect())
+    Zeroizing::new(
+        a.iter().zip(b.iter()).zip(c.iter()).map(|((a, b), c)| (*a * b - c).into_bigint()).collect(),
+    )
+}
+
+/// The Lagrange polynomials of the doubled domain's odd elements, at a point.
+pub(super) fn quotient_basis(shape: &Shape, point: Fr) -> Option<Vec<Fr>> {
+    let all = shape.doubled()?.evaluate_all_lagrange_coefficients(point);
+    Some(all.into_iter().skip(1).step_by(2).collect())
+}
+
+/// Whether a point can be the secret one: in neither domain.
+pub(super) fn is_usable(shape: &Shape, point: Fr) -> bool {
+    shape.doubled().is_some_and(|doubled| doubled.evaluate_vanishing_polynomial(point) != Fr::ZERO)
 }
 
 fn evaluate(matrix: &SparseMatrix, values: &[Fr], size: usize) -> Zeroizing<Vec<Fr>> {
@@ -105,8 +134,8 @@ fn evaluate(matrix: &SparseMatrix, values: &[Fr], size: usize) -> Zeroizing<Vec<
     rows
 }
 
-/// For each variable, its A, B and C polynomial at a point; and the vanishing polynomial there.
-pub(super) fn evaluate_at(shape: &Shape, point: Fr) -> ([Vec<Fr>; 3], Fr) {
+/// For each variable, its A, B and C polynomial at a point.
+pub(super) fn evaluate_at(shape: &Shape, point: Fr) -> [Vec<Fr>; 3] {
     let matrices = &shape.matrices;
     let lagrange = shape.domain.evaluate_all_lagrange_coefficients(point);
     let mut columns = [(); 3].map(|()| vec![Fr::ZERO; matrices.variables]);
@@ -123,5 +152,5 @@ pub(super) fn evaluate_at(shape: &Shape, point: Fr) -> ([Vec<Fr>; 3], Fr) {
     for (sum, value) in a.iter_mut().zip(lagrange.iter().skip(matrices.constraints())).take(matrices.inputs) {
         *sum += value;
     }
-    (columns, shape.domain.evaluate_vanishing_polynomial(point))
+    columns
 }

@@ -3,7 +3,6 @@
 use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::{CurveGroup, PrimeGroup, scalar_mul::BatchMulPreprocessing};
 use ark_ff::{AdditiveGroup, Field, PrimeField};
-use ark_poly::EvaluationDomain;
 use chacha20::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
@@ -13,7 +12,7 @@ use super::{
     key::ProvingKey,
     qap::{self, Shape},
 };
-use crate::{tier::Tier, verifying_key::VerifyingKey};
+use crate::{tier::Circuit, verifying_key::VerifyingKey};
 
 /// What key generation is about to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +30,10 @@ pub enum SetupStage {
     Finished,
 }
 
-/// The circuit of a tier cannot be laid down: a defect of this crate.
+/// A circuit cannot be laid down: a defect of this crate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("circuit {0} is inconsistent")]
-pub struct SetupError(Tier);
+pub struct SetupError(pub(super) Circuit);
 
 /// The secrets a setup must forget. Those of the development keys are public.
 struct Trapdoor {
@@ -45,21 +44,24 @@ struct Trapdoor {
     point: Fr,
 }
 
-/// Makes the development keys of a tier: the same bytes on every machine.
+/// Makes the development keys of a circuit: the same bytes on every machine.
 ///
-/// All randomness is `ChaCha20` under the seed SHA-256(`kith/v1/development-keys` ‖ tier number), so anybody who reads
+/// All randomness is `ChaCha20` under the seed SHA-256(`kith/v1/development-keys` ‖ circuit number), so anybody who reads
 /// this can forge proofs under these keys. They serve development and tests, never people.
 ///
-/// Takes some seconds for the largest tier on one core. `progress` is called at the start of each stage.
+/// Takes some seconds for the largest circuit on one core. `progress` is called at the start of each stage.
 ///
 /// # Errors
 ///
-/// [`SetupError`] if this crate's circuit is inconsistent, which the tests rule out for every tier.
-pub fn setup_development(tier: Tier, mut progress: impl FnMut(SetupStage)) -> Result<ProvingKey, SetupError> {
+/// [`SetupError`] if this crate's circuit is inconsistent, which the tests rule out for every circuit.
+pub fn setup_development(
+    circuit: Circuit,
+    mut progress: impl FnMut(SetupStage),
+) -> Result<ProvingKey, SetupError> {
     progress(SetupStage::Circuit);
-    let shape = Shape::of(tier).ok_or(SetupError(tier))?;
+    let shape = Shape::of(circuit).ok_or(SetupError(circuit))?;
     let seed =
-        Sha256::new().chain_update(b"kith/v1/development-keys").chain_update([tier.number()]).finalize();
+        Sha256::new().chain_update(b"kith/v1/development-keys").chain_update([circuit.number()]).finalize();
     let mut rng = ChaCha20Rng::from_seed(seed.into());
     let mut draw = || loop {
         let scalar = scalar(&mut rng);
@@ -70,12 +72,12 @@ pub fn setup_development(tier: Tier, mut progress: impl FnMut(SetupStage)) -> Re
     let (alpha, beta, gamma, delta) = (draw(), draw(), draw(), draw());
     let point = loop {
         let point = draw();
-        if shape.domain.evaluate_vanishing_polynomial(point) != Fr::ZERO {
+        if qap::is_usable(&shape, point) {
             break point;
         }
     };
     let trapdoor = Trapdoor { alpha, beta, gamma, delta, point };
-    let key = generate(tier, shape, &trapdoor, &mut progress).ok_or(SetupError(tier))?;
+    let key = generate(circuit, shape, &trapdoor, &mut progress).ok_or(SetupError(circuit))?;
     progress(SetupStage::Finished);
     Ok(key)
 }
@@ -87,14 +89,14 @@ fn scalar(rng: &mut impl Rng) -> Fr {
 }
 
 fn generate(
-    tier: Tier,
+    circuit: Circuit,
     shape: Shape,
     trapdoor: &Trapdoor,
     progress: &mut impl FnMut(SetupStage),
 ) -> Option<ProvingKey> {
     progress(SetupStage::Polynomials);
     let Trapdoor { alpha, beta, gamma, delta, point } = *trapdoor;
-    let ([a, b, c], vanishing) = qap::evaluate_at(&shape, point);
+    let [a, b, c] = qap::evaluate_at(&shape, point);
     let (by_gamma, by_delta) = (gamma.inverse()?, delta.inverse()?);
     let combined = a.iter().zip(&b).zip(&c).map(|((a, b), c)| beta * a + alpha * b + c);
     let inputs = shape.matrices.inputs;
@@ -102,14 +104,8 @@ fn generate(
         .enumerate()
         .map(|(variable, sum)| sum * if variable < inputs { by_gamma } else { by_delta })
         .collect();
-    let mut power = vanishing * by_delta;
-    let quotient: Vec<Fr> = (0..shape.quotient_len())
-        .map(|_| {
-            let current = power;
-            power *= point;
-            current
-        })
-        .collect();
+    let quotient: Vec<Fr> =
+        qap::quotient_basis(&shape, point)?.into_iter().map(|value| value * by_delta).collect();
     let pick = |values: &[Fr], columns: &[u32]| -> Vec<Fr> {
         columns.iter().filter_map(|column| values.get(*column as usize).copied()).collect()
     };
@@ -130,6 +126,7 @@ fn generate(
     let g2 = G2Projective::generator();
     let b_g2 = BatchMulPreprocessing::new(g2, of_b.len()).batch_mul(&of_b);
     let [beta, gamma, delta] = [beta, gamma, delta].map(|scalar| (g2 * scalar).into_affine());
-    let verifying_key = VerifyingKey { tier, alpha: alpha_g1, beta, gamma, delta, inputs: public.to_vec() };
+    let verifying_key =
+        VerifyingKey { circuit, alpha: alpha_g1, beta, gamma, delta, inputs: public.to_vec() };
     Some(ProvingKey::new(verifying_key, shape, [beta_g1, delta_g1], [a, b_g1, private.to_vec(), h], b_g2))
 }

@@ -6,7 +6,7 @@ use group_state::{
     GroupState,
     author::{self, Author, Authored, Founding, Invitee, Own},
 };
-use proofs::{VerifyingKeys, prove};
+use proofs::{Control, VerifyingKeys, prove};
 use protocol::{
     Frame, FrameId, GroupId, LeafId, SigningKey, Slot, Suite, UnixSeconds, VerifyingKey,
     body::{Body, IssueTicket, Marks, Policy},
@@ -344,7 +344,7 @@ pub fn sign(
     }
     for witness in &authored.witnesses {
         let statement = witness.statement(&digest).unwrap();
-        let proof = prove(prover::key(), &statement, &witness.secret, rng).unwrap();
+        let proof = prove(prover::key(), &statement, &witness.secret, &Control::default(), rng).unwrap();
         frame.proofs.push(proof.to_bytes());
     }
     frame

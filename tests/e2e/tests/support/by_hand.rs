@@ -33,7 +33,7 @@ use kith_client_sdk::{
     clock::{Clock as _, SystemClock},
     http::{HttpError, NodeClient},
 };
-use proofs::{ProvingKey, Tier, VerifyingKeys, prove, setup_development};
+use proofs::{Control, ProvingKey, Tier, VerifyingKeys, prove, setup_development};
 use protocol::{
     Epoch, Frame, FrameDigest, FrameId, GroupId, LeafId, LogHash, OpDigest, Receipt, Seq, ServedFrame,
     SignatureBytes, SigningKey, Slot, Suite, UnixSeconds,
@@ -71,7 +71,7 @@ fn proving_key(tier: Tier) -> &'static ProvingKey {
     static SMALL: OnceLock<ProvingKey> = OnceLock::new();
     static LARGE: OnceLock<ProvingKey> = OnceLock::new();
     let key = if tier == Tier::T8 { &SMALL } else { &LARGE };
-    key.get_or_init(|| setup_development(tier, |_| {}).unwrap())
+    key.get_or_init(|| setup_development(tier.into(), |_| {}).unwrap())
 }
 
 /// The proofs of a frame with this digest.
@@ -80,7 +80,9 @@ pub(crate) fn proofs_of(witnesses: &[Witness], digest: &FrameDigest) -> Vec<prot
         .iter()
         .map(|witness| {
             let statement = witness.statement(digest).unwrap();
-            prove(proving_key(statement.tier()), &statement, &witness.secret, &mut rng()).unwrap().to_bytes()
+            prove(proving_key(statement.tier()), &statement, &witness.secret, &Control::default(), &mut rng())
+                .unwrap()
+                .to_bytes()
         })
         .collect()
 }
