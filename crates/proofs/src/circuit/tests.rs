@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{statement::Statement, table::LevelTable};
 
+mod agreement;
 mod determined;
 mod solver;
 
