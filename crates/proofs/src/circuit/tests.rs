@@ -13,6 +13,7 @@ use super::{
 use crate::{statement::Statement, table::LevelTable};
 
 mod agreement;
+mod attacks;
 mod determined;
 mod solver;
 

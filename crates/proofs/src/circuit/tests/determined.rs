@@ -75,21 +75,21 @@ impl Case {
         known
     }
 
-    pub(super) fn solve(&self, known: &[Option<Fr>], without: Option<usize>) -> Outcome {
+    pub(super) fn solve(&self, known: &[Option<Fr>], without: &[usize]) -> Outcome {
         self.system.solve(known, without, &self.values, &mut |_| None)
     }
 
     /// Whether the solver is satisfied with the circuit, or with what is left of it.
-    fn is_determined(&self, without: Option<usize>) -> bool {
+    fn is_determined(&self, without: &[usize]) -> bool {
         let outcome = self.solve(&self.given(), without);
         outcome.is_unique() && self.secret_bits().all(|variable| outcome.boolean[variable])
     }
 
     /// The rows of the Jacobian at the honest assignment, without the columns of digest and tables.
-    fn jacobian(&self, without: Option<usize>) -> Vec<BTreeMap<usize, Fr>> {
+    fn jacobian(&self, without: &[usize]) -> Vec<BTreeMap<usize, Fr>> {
         let given = |v: &usize| *v < self.matrices.inputs && !self.keys().contains(v);
         (0..self.matrices.constraints())
-            .filter(|row| Some(*row) != without)
+            .filter(|row| !without.contains(row))
             .map(|row| gradient(&self.matrices, row, &self.values))
             .map(|row| row.into_iter().filter(|(v, slope)| !given(v) && *slope != Fr::ZERO).collect())
             .collect()
@@ -146,10 +146,10 @@ fn rank(mut rows: Vec<BTreeMap<usize, Fr>>) -> usize {
 fn every_circuit_is_a_function_of_siblings_and_secret() {
     for tier in Tier::ALL {
         let case = Case::tier(tier, 20);
-        let outcome = case.solve(&case.given(), None);
+        let outcome = case.solve(&case.given(), &[]);
         assert!(outcome.is_unique(), "{tier}: {:?} {:?}", outcome.open, outcome.contradiction);
         assert!(outcome.solutions[0] == case.values);
-        assert!(case.system.booleans(None)[case.secret_bits().start..].iter().filter(|b| **b).count() > 249);
+        assert!(case.system.booleans(&[])[case.secret_bits().start..].iter().filter(|b| **b).count() > 249);
         // Slopes, whose divisors are differences of u-coordinates; the selectors' inverses, whose rows say that their
         // divisors are not zero; and three times a level the inverse of a number of zeros, which is in no other row.
         let mut divisions = outcome.divisions;
@@ -179,15 +179,15 @@ fn comparisons(system: &System) -> Vec<usize> {
 #[test]
 fn the_solver_notices_any_missing_constraint() {
     let case = Case::bare(1, 3);
-    assert!(case.is_determined(None));
+    assert!(case.is_determined(&[]));
     let unnoticed: Vec<usize> =
-        (0..case.matrices.constraints()).filter(|row| case.is_determined(Some(*row))).collect();
+        (0..case.matrices.constraints()).filter(|row| case.is_determined(&[*row])).collect();
     assert_eq!(unnoticed, comparisons(&case.system));
     assert_eq!(unnoticed.len(), 1);
 }
 
 /// All assignments of a decomposition of an element.
-fn decompositions(element: Fr, without: Option<usize>, choice: Option<Fr>) -> (System, Outcome) {
+fn decompositions(element: Fr, without: &[usize], choice: Option<Fr>) -> (System, Outcome) {
     let mut builder = Builder::recording();
     let variable = builder.allocate(element);
     let integer = element.into_bigint();
@@ -204,14 +204,14 @@ fn decompositions(element: Fr, without: Option<usize>, choice: Option<Fr>) -> (S
 fn a_decomposition_misses_any_of_its_constraints() {
     // x + p has the leading bits of p, so that all of the comparison is needed to tell the two apart.
     let element = Fr::from(5u64);
-    let (system, outcome) = decompositions(element, None, None);
+    let (system, outcome) = decompositions(element, &[], None);
     assert!(outcome.is_unique());
     for row in 0..system.rows.len() {
-        let (_, outcome) = decompositions(element, Some(row), None);
+        let (_, outcome) = decompositions(element, &[row], None);
         assert!(!outcome.is_unique(), "row {row}");
     }
     let [comparison] = comparisons(&system)[..] else { panic!("one comparison") };
-    let (_, outcome) = decompositions(element, Some(comparison), Some(Fr::ZERO));
+    let (_, outcome) = decompositions(element, &[comparison], Some(Fr::ZERO));
     assert_eq!(outcome.solutions.len(), 2, "x and x + p");
 }
 
@@ -225,7 +225,7 @@ fn what_is_open_in_a_decomposition_is_in_no_other_row() {
         prefix.0[index / 64] &= !(1 << (index % 64));
     }
     prefix.sub_with_borrow(&ark_ff::BigInt::from(1u64));
-    let (system, outcome) = decompositions(Fr::from_bigint(prefix).unwrap(), None, None);
+    let (system, outcome) = decompositions(Fr::from_bigint(prefix).unwrap(), &[], None);
     assert!(!outcome.open.is_empty(), "the element was chosen for this");
     for variable in &outcome.open {
         assert_eq!(system.rows_of(*variable).len(), 1);
@@ -241,11 +241,11 @@ fn no_other_secret_fits_the_keys() {
     for variable in case.keys() {
         known[variable] = Some(case.values[variable]);
     }
-    assert!(case.solve(&known, None).is_unique());
+    assert!(case.solve(&known, &[]).is_unique());
     for variable in case.secret_bits() {
         let mut other = known.clone();
         other[variable] = Some(Fr::ONE - case.values[variable]);
-        assert!(case.solve(&other, None).is_impossible(), "variable {variable}");
+        assert!(case.solve(&other, &[]).is_impossible(), "variable {variable}");
     }
     // Nor do any of some hundred others, drawn at random.
     let mut rng = rng(5);
@@ -255,7 +255,7 @@ fn no_other_secret_fits_the_keys() {
         for (index, variable) in case.secret_bits().enumerate() {
             other[variable] = Some(Fr::from(secret.bit(index)));
         }
-        assert!(case.solve(&other, None).is_impossible());
+        assert!(case.solve(&other, &[]).is_impossible());
     }
 }
 
@@ -267,7 +267,7 @@ fn the_secret_is_what_a_prover_chooses() {
     for variable in case.secret_bits() {
         known[variable] = None;
     }
-    let outcome = case.solve(&known, None);
+    let outcome = case.solve(&known, &[]);
     let closed: Vec<usize> =
         (1..case.matrices.variables).filter(|variable| !outcome.open.contains(variable)).collect();
     // Inputs without the keys, the digest's copy, what is computed from the table alone, and that a hash is smaller
@@ -280,7 +280,7 @@ fn the_secret_is_what_a_prover_chooses() {
 fn the_jacobian_has_full_column_rank() {
     for tier in Tier::ALL {
         let case = Case::tier(tier, 21);
-        assert_eq!(rank(case.jacobian(None)), case.unknowns(), "{tier}");
+        assert_eq!(rank(case.jacobian(&[])), case.unknowns(), "{tier}");
     }
 }
 
@@ -290,8 +290,8 @@ fn the_jacobian_has_full_column_rank() {
 fn with_the_bits_given_the_jacobian_is_square_and_invertible() {
     for tier in Tier::ALL {
         let case = Case::tier(tier, 24);
-        let boolean = case.system.booleans(None);
-        let mut rows = case.jacobian(None);
+        let boolean = case.system.booleans(&[]);
+        let mut rows = case.jacobian(&[]);
         for (row, terms) in rows.iter_mut().zip(&case.system.rows) {
             row.retain(|variable, _| !boolean[*variable] && terms.a.len() != FIELD_BITS);
         }
@@ -353,16 +353,16 @@ fn the_admin_circuit_is_a_function_of_opening_and_path() {
     for variable in [digest, copy + 1, copy + 2].into_iter().chain(index.iter().copied()).chain(siblings) {
         known[variable] = Some(values[variable]);
     }
-    let is_determined = |without| {
+    let is_determined = |without: &[usize]| {
         let outcome = system.solve(&known, without, &values, &mut |_| None);
         assert!(outcome.divisions.is_empty(), "no lemma is needed");
         outcome.is_unique() && index.iter().all(|bit| outcome.boolean[*bit])
     };
-    assert!(is_determined(None));
+    assert!(is_determined(&[]));
     let rows = system.rows.len();
     let tried = (0..rows).filter(|row| *row < 490 || *row % 7 == 0 || *row > rows - 10);
-    let unnoticed: Vec<usize> = tried.filter(|row| is_determined(Some(*row))).collect();
+    let unnoticed: Vec<usize> = tried.filter(|row| is_determined(&[*row])).collect();
     assert_eq!(unnoticed, []);
     known[root] = Some(values[root] + Fr::ONE);
-    assert!(system.solve(&known, None, &values, &mut |_| None).is_impossible());
+    assert!(system.solve(&known, &[], &values, &mut |_| None).is_impossible());
 }

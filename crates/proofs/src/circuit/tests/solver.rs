@@ -128,14 +128,14 @@ impl System {
         a * b == c
     }
 
-    /// Rule 2: the variables that are zero or one in every satisfying assignment. `without` is a row left out.
-    pub(super) fn booleans(&self, without: Option<usize>) -> Vec<bool> {
+    /// Rule 2: the variables that are zero or one in every satisfying assignment. `without` are rows left out.
+    pub(super) fn booleans(&self, without: &[usize]) -> Vec<bool> {
         let mut boolean = vec![false; self.variables];
         let one = |terms: &Terms| match terms[..] {
             [(variable, coefficient)] if coefficient == Fr::ONE && variable != 0 => Some(variable),
             _ => None,
         };
-        let rows = || self.rows.iter().enumerate().filter(|(index, _)| Some(*index) != without);
+        let rows = || self.rows.iter().enumerate().filter(|(index, _)| !without.contains(index));
         loop {
             let mut progress = false;
             for (index, row) in rows() {
@@ -162,8 +162,8 @@ impl System {
     }
 
     /// Whether z·e = 0, at this row, has its fellow z·w = 1 − e in the row before.
-    fn says_whether_zero(&self, z: &Terms, e: usize, index: usize, without: Option<usize>) -> bool {
-        let Some(before) = index.checked_sub(1).filter(|before| Some(*before) != without) else {
+    fn says_whether_zero(&self, z: &Terms, e: usize, index: usize, without: &[usize]) -> bool {
+        let Some(before) = index.checked_sub(1).filter(|before| !without.contains(before)) else {
             return false;
         };
         let row = &self.rows[before];
@@ -172,12 +172,12 @@ impl System {
 
     /// Finds all assignments that extend `known`.
     ///
-    /// `without` leaves one row out. `hint` is an assignment that satisfies all rows, used only to save inversions:
+    /// `without` leaves rows out. `hint` is an assignment that satisfies all rows, used only to save inversions:
     /// where a value is determined and the hint fits, it is the value.
     pub(super) fn solve(
         &self,
         known: &[Option<Fr>],
-        without: Option<usize>,
+        without: &[usize],
         hint: &[Fr],
         choice: Choice<'_>,
     ) -> Outcome {
@@ -206,7 +206,7 @@ impl System {
                 outcome.solutions.push(state.values.into_iter().flatten().collect());
                 continue;
             }
-            let ready = |row: &&usize| Some(**row) != without && self.is_ready(&state, **row, &boolean);
+            let ready = |row: &&usize| !without.contains(*row) && self.is_ready(&state, **row, &boolean);
             if let Some(row) = sums.iter().find(ready) {
                 for claim in self.readings(&state, *row) {
                     let mut way = state.clone();
@@ -242,13 +242,13 @@ impl System {
     fn conclude(
         &self,
         state: &mut State,
-        without: Option<usize>,
+        without: &[usize],
         boolean: &[bool],
         hint: &[Fr],
         outcome: &mut Outcome,
     ) -> Result<(), usize> {
         while let Some(index) = state.due.pop() {
-            if Some(index) == without {
+            if without.contains(&index) {
                 continue;
             }
             let row = &self.rows[index];
