@@ -14,7 +14,12 @@ use super::{
     solver::{Outcome, System},
     *,
 };
-use crate::statement::Coordinates;
+use crate::{
+    prover::{assemble_unchecked, setup_development},
+    statement::Coordinates,
+    tier::Tier,
+    verifier::{ProofError, VerifyingKeys},
+};
 
 /// The row that adds up the first hash's bits.
 fn sum_of_bits(case: &Case) -> usize {
@@ -65,6 +70,69 @@ fn aliased_bits_give_a_second_key_only_without_the_comparison() {
     let public = TreeSecret::from_bytes(&bytes).unwrap().public();
     let [coordinates] = to_montgomery(&[(*public.as_affine()).into()])[..] else { panic!("one point") };
     assert_eq!((cheat[4], cheat[5]), coordinates);
+}
+
+/// Trap 2, to the end. A prover who takes the aliased bits in a path of a whole tier has keys that are all well-formed, a
+/// witness that breaks nothing but the comparison, and what the prover's arithmetic makes of it, which is no proof.
+#[test]
+fn a_proof_made_from_aliased_bits_is_refused() {
+    let tier = Tier::T8;
+    let siblings: Vec<Point> = (0..tier.dh_levels() as u64).map(|n| point((2 * n + 23).into())).collect();
+    let (secret, alias) = (1..)
+        .map(|seed| TreeSecret::generate(&mut rng(seed)))
+        .find_map(|secret| {
+            let mut hash = curve::poseidon::hash(*secret.dh(&siblings[0]).as_field()).into_bigint();
+            hash.add_with_carry(&Fr::MODULUS);
+            (hash.num_bits() as usize <= FIELD_BITS).then_some((secret, hash))
+        })
+        .unwrap();
+    let mut bytes: [u8; 32] = alias.to_bytes_le().try_into().unwrap();
+    bytes[31] &= 1;
+    let cheat = TreeSecret::from_bytes(&bytes).unwrap();
+    let statement_from = |second: TreeSecret| {
+        let (mut current, mut keys) = (second, vec![secret.public()]);
+        for sibling in siblings[1..].iter().chain([&Point::sign_base()]) {
+            keys.push(current.public());
+            current = current.dh(sibling).derive();
+        }
+        keys.push(current.public());
+        Statement::new(FrameDigest::new([5; 32]), keys, siblings.clone()).unwrap()
+    };
+    let honest = statement_from(secret.dh(&siblings[0]).derive());
+    let lie = statement_from(cheat);
+    let expand = |statement: &Statement| statement.expand(LevelTable::batch(statement.siblings()));
+    let case = Case::new(&expand(&honest), &secret);
+    let mut known = case.given();
+    for (variable, input) in expand(&lie).inputs().into_iter().enumerate() {
+        known[variable + 1] = Some(input);
+    }
+    for (variable, power) in &case.system.rows[sum_of_bits(&case)].a {
+        let position = power.into_bigint().num_bits() as usize - 1;
+        known[*variable] = Some(Fr::from(bits::bit(&alias, position)));
+    }
+    let level: Vec<usize> =
+        comparison_rows(&case).into_iter().filter(|row| *row < sum_of_bits(&case)).collect();
+    let outcome = case.system.solve(&known, &level, &case.values, &mut |_| Some(Fr::ZERO));
+    let witness = &outcome.solutions[0];
+    let broken: Vec<usize> =
+        (0..case.system.rows.len()).filter(|row| !case.system.holds(*row, witness)).collect();
+    assert!(!broken.is_empty() && broken.iter().all(|row| level.contains(row)));
+
+    let key = setup_development(tier.into(), |_| {}).unwrap();
+    let keys = VerifyingKeys::development();
+    let verify = |statement: &Statement, values: &[Fr]| {
+        keys.verify(&statement.clone().into(), &assemble_unchecked(&key, values).unwrap())
+    };
+    assert_eq!(verify(&honest, &case.values), Ok(()));
+    assert_eq!(verify(&lie, witness), Err(ProofError::Mismatch));
+    assert_eq!(verify(&lie, &case.values), Err(ProofError::Mismatch));
+    assert_eq!(verify(&honest, witness), Err(ProofError::Mismatch));
+    // A single slope, bit or coordinate that is wrong is as bad.
+    for variable in [case.secret_bits().start, case.secret_bits().end + 1, case.values.len() - 1] {
+        let mut values = case.values.clone();
+        values[variable] += Fr::ONE;
+        assert_eq!(verify(&honest, &values), Err(ProofError::Mismatch), "variable {variable}");
+    }
 }
 
 /// Trap 3, the gadget alone. Where P = Q any slope satisfies an addition, and with it any sum.
