@@ -3,7 +3,7 @@
 use curve::schnorr;
 use protocol::{
     Authorization, Frame, FrameDigest, Refusal, Slot, VerifyingKey,
-    body::{Body, Heal, OwnChange},
+    body::{Body, Heal, Marks, OwnChange},
     digest::Role,
     head::Place,
 };
@@ -20,6 +20,7 @@ struct Demand {
     new_owner: bool,
     ticket: bool,
     sign: bool,
+    admin_proof: bool,
 }
 
 impl Demand {
@@ -30,6 +31,37 @@ impl Demand {
             && self.new_owner == auth.new_owner.is_some()
             && self.ticket == auth.ticket.is_some()
             && self.sign == auth.sign.is_some()
+            && self.admin_proof == auth.admin_proof.is_some()
+    }
+
+    /// The same by an admin, whose proof stands in the place of the owner's signature; `None` where only the owner may.
+    ///
+    /// A frame that chooses a leaf's secret names its doer besides. A mark chooses none, so there the doer stays
+    /// unnamed: the epoch's signing key, which every member has, keeps strangers from making nodes check proofs.
+    fn by_admin(self, body: &Body) -> Option<Self> {
+        let anonymous = match body {
+            Body::AddMembers(_) | Body::IssueTicket(_) => false,
+            Body::RevokeTicket(_) if self.owner => false,
+            Body::RemoveMembers(heal) if !sets_admins(heal.marks.as_ref()) => false,
+            Body::MarkRemoved(marks) if !sets_admins(Some(marks)) => true,
+            Body::Init(_)
+            | Body::UpdateKey(_)
+            | Body::RevokeTicket(_)
+            | Body::Join(_)
+            | Body::Rejoin(_)
+            | Body::Leave(_)
+            | Body::MarkRemoved(_)
+            | Body::Expire(_)
+            | Body::MarkOwn(_)
+            | Body::Heal(_)
+            | Body::RemoveMembers(_)
+            | Body::SetPolicy(_)
+            | Body::SetAdmins(_)
+            | Body::TransferOwner(_)
+            | Body::Close
+            | Body::Message => return None,
+        };
+        Some(Self { owner: false, admin_proof: true, sign: anonymous, ..self })
     }
 }
 
@@ -53,6 +85,10 @@ fn demand(body: &Body, issuer_revokes: bool) -> Demand {
         Body::TransferOwner(_) => Demand { owner: true, new_owner: true, ..none },
         Body::Message => Demand { sign: true, ..none },
     }
+}
+
+fn sets_admins(marks: Option<&Marks>) -> bool {
+    marks.is_some_and(|marks| marks.admin_root.is_some())
 }
 
 fn rotates(heal: &Heal) -> bool {
@@ -109,16 +145,27 @@ impl GroupState {
                 let digest = frame.digest(&base);
                 let leaf = body.doer().and_then(|slot| self.live_leaf(slot)).map(|l| l.sig);
                 let ticket = if let Body::Join(b) = body { self.ticket(&b.ticket) } else { None };
-                [
-                    (leaf, frame.auth.leaf, Role::Leaf),
-                    (Some(self.owner), frame.auth.owner, Role::Owner),
-                    (ticket.map(|t| t.key), frame.auth.ticket, Role::Ticket),
-                ]
-                .into_iter()
-                .any(|(key, signature, role)| match (key, signature) {
-                    (Some(key), Some(signature)) => key.verify(&role.message(&digest), &signature).is_ok(),
-                    _ => false,
-                })
+                // An admin's mark names nobody; what it shows is the signing key of the epoch it builds on.
+                let by_admin = matches!(body, Body::MarkRemoved(_)) && frame.auth.admin_proof.is_some();
+                let anonymous = frame.auth.sign.as_ref().filter(|_| by_admin);
+                let known_inside = anonymous.is_some_and(|signature| {
+                    let window = self.window.iter().find(|window| window.ctx == base);
+                    let sign_key = window.map_or_else(|| self.tree.sign_key(), |window| window.sign_key);
+                    schnorr::verify(&sign_key, digest.as_bytes(), signature).is_ok()
+                });
+                known_inside
+                    || [
+                        (leaf, frame.auth.leaf, Role::Leaf),
+                        (Some(self.owner), frame.auth.owner, Role::Owner),
+                        (ticket.map(|t| t.key), frame.auth.ticket, Role::Ticket),
+                    ]
+                    .into_iter()
+                    .any(|(key, signature, role)| match (key, signature) {
+                        (Some(key), Some(signature)) => {
+                            key.verify(&role.message(&digest), &signature).is_ok()
+                        }
+                        _ => false,
+                    })
             }
         }
     }
@@ -170,16 +217,22 @@ impl GroupState {
         check(new_leaf_key(body), auth.new_leaf, Role::NewLeaf, digest)?;
         check(Some(self.owner), auth.owner, Role::Owner, digest)?;
         check(new_owner, auth.new_owner, Role::NewOwner, digest)?;
-        check(ticket, auth.ticket, Role::Ticket, digest)
+        check(ticket, auth.ticket, Role::Ticket, digest)?;
+        match &auth.sign {
+            Some(signature) => schnorr::verify(&self.tree.sign_key(), digest.as_bytes(), signature)
+                .map_err(|_| Refusal::BadSignature),
+            None => Ok(()),
+        }
     }
 }
 
-/// Exactly the demanded fields; an admin proof is for a circuit to come.
+/// Exactly the demanded fields: those of an admin where there is an admin's proof.
 fn check_fields(frame: &Frame, issuer_revokes: bool) -> Result<(), Refusal> {
+    let body = &frame.head().body;
+    let mut demand = demand(body, issuer_revokes);
     if frame.auth.admin_proof.is_some() {
-        return Err(Refusal::NotSupported);
+        demand = demand.by_admin(body).ok_or(Refusal::WrongStructure)?;
     }
-    let demand = demand(&frame.head().body, issuer_revokes);
     if demand.met_by(&frame.auth) { Ok(()) } else { Err(Refusal::WrongStructure) }
 }
 

@@ -1,9 +1,9 @@
 //! What each operation does to the state.
 
 use curve::Point;
-use proofs::{Claim, Proof, Statement, VerifyingKeys};
+use proofs::{AdminStatement, Claim, Proof, Statement, VerifyingKeys};
 use protocol::{
-    Epoch, Frame, FrameDigest, LeafId, Refusal, Slot, UnixSeconds,
+    AdminRoot, Epoch, Frame, FrameDigest, LeafId, Refusal, Slot, UnixSeconds,
     body::{
         AddMembers, Body, Change, DoerMarks, Heal, IssueTicket, Join, Marks, OwnChange, Rejoin, Ticket,
         UpdateKey,
@@ -31,6 +31,17 @@ pub(crate) fn branch_claim(
     let proof = Proof::from_bytes(proof).map_err(|_| Refusal::BadProof)?;
     let statement =
         Statement::new(*digest, keys.to_vec(), siblings.to_vec()).map_err(|_| Refusal::GroupFull)?;
+    Ok((statement.into(), proof))
+}
+
+/// What an admin has to prove, and its proof, decoded. Under the zero root nobody is an admin and no proof holds.
+pub(crate) fn admin_claim(
+    digest: &FrameDigest,
+    root: AdminRoot,
+    proof: &ProofBytes,
+) -> Result<(Claim, Proof), Refusal> {
+    let proof = Proof::from_bytes(proof).map_err(|_| Refusal::BadProof)?;
+    let statement = AdminStatement::new(*digest, root).map_err(|_| Refusal::BadProof)?;
     Ok((statement.into(), proof))
 }
 
@@ -65,6 +76,11 @@ impl<'a> Draft<'a> {
         next.epoch = before.epoch.next().ok_or(Refusal::Malformed)?;
         next.seq = before.seq.next().ok_or(Refusal::Malformed)?;
         next.tickets.retain(|_, ticket| ticket.expires >= at);
+        let mut claims = Vec::with_capacity(frame.proofs.len() + 1);
+        if let Some(proof) = &frame.auth.admin_proof {
+            // Under the root of the state before: who is an admin is not for the frame to say.
+            claims.push(admin_claim(&digest, before.admin_root, proof)?);
+        }
         Ok(Self {
             before,
             epoch: next.epoch,
@@ -73,7 +89,7 @@ impl<'a> Draft<'a> {
             digest,
             keys,
             proofs: frame.proofs.iter(),
-            claims: Vec::with_capacity(frame.proofs.len()),
+            claims,
         })
     }
 

@@ -61,15 +61,15 @@ fn copying_a_public_key_gives_no_leaf() {
 }
 
 #[test]
-fn an_admin_proof_is_refused_while_there_is_no_circuit_for_it() {
+fn without_admins_no_admin_proof_is_looked_at() {
     let mut group = Group::found(5);
     group.added(0);
     let mut mark = group.mark(&[1]);
     mark.admin_proof = true;
-    group.refuse("beside the owner", &mark, Refusal::NotSupported);
+    group.refuse("beside the owner", &mark, Refusal::WrongStructure);
     let mut mark = mark.without(Field::Owner);
     mark.sign = Some(group.sign_secret());
-    group.refuse("instead of the owner", &mark, Refusal::NotSupported);
+    group.refuse("instead of the owner", &mark, Refusal::BadProof);
     let set = group.plain(Body::SetAdmins(AdminRoot::new([1; 32])));
     group.accept(&set);
 }

@@ -55,7 +55,7 @@ fn exactly_the_demanded_fields_are_there() {
             match field {
                 Field::AdminProof => {
                     other.admin_proof = true;
-                    scene.group.refuse(&what, &other, Refusal::NotSupported);
+                    scene.group.refuse(&what, &other, Refusal::WrongStructure);
                     continue;
                 }
                 Field::Sign => other.sign = Some(scene.group.sign_secret()),

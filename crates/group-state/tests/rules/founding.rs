@@ -49,7 +49,7 @@ fn owner_and_leaf_sign_and_nobody_else() {
             Field::AdminProof => {
                 let mut other = draft.clone();
                 other.admin_proof = true;
-                refused(&other, Refusal::NotSupported);
+                refused(&other, Refusal::WrongStructure);
             }
             _ => refused(&draft.clone().with(field, stranger.clone()), Refusal::WrongStructure),
         }
