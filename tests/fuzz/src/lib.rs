@@ -1,4 +1,9 @@
 //! What the fuzz targets do with their input, apart from the fuzzer: ordinary tests replay the corpora with it.
 
+pub mod api;
+pub mod curve;
+pub mod e2ee;
 pub mod group_state;
+pub mod proofs;
 pub mod protocol;
+pub mod ratchet_tree;

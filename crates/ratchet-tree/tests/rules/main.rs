@@ -9,6 +9,7 @@
 )]
 
 mod codec;
+mod corpus;
 mod hash;
 mod marks;
 mod paths;
