@@ -100,6 +100,7 @@ fn say(text: impl core::fmt::Display) {
 
 fn config(folder: &Path) -> Config {
     let mut config = Config::default();
+    config.proofs.development = true;
     config.store.data = folder.join("node");
     // What is measured is the node, not its protection against a single loud group.
     let open = service_kit::limiter::Quota { per_minute: 100_000_000, burst: 1_000_000 };

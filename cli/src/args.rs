@@ -17,6 +17,12 @@ pub(crate) struct Cli {
     /// Folder for proving keys, shared by all homes.
     #[arg(long, global = true, env = "KITH_CACHE", value_name = "DIR", hide = true)]
     pub(crate) cache: Option<PathBuf>,
+    /// Folder with the proof keys of a ceremony and their keys.toml; without it, the keys for development.
+    #[arg(long, global = true, env = "KITH_KEYS", value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+    /// SHA-256 that keys.toml has to have, as you were told it by somebody you trust.
+    #[arg(long, global = true, env = "KITH_KEYS_PIN", value_name = "HASH", requires = "keys")]
+    pub(crate) keys_pin: Option<String>,
     /// Talk to servers on other machines without TLS, too.
     #[arg(long, global = true, env = "KITH_ALLOW_PLAIN_HTTP")]
     pub(crate) allow_plain_http: bool,
@@ -57,6 +63,9 @@ pub(crate) enum Command {
     Remove(RemoveArgs),
     /// Leave a group.
     Leave(GroupArg),
+    /// Keys that proofs are made and checked with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
 }
 
 #[derive(Debug, Args)]
@@ -221,4 +230,80 @@ pub(crate) struct RemoveArgs {
     /// Name, identity key or leaf number of the person.
     #[arg(long, value_name = "NAME")]
     pub(crate) member: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make the keys for development, compare them with the pinned hashes, and write them where asked to.
+    Develop(DevelopArgs),
+    /// Write the constraints of a circuit, for a ceremony with snarkjs.
+    ExportR1cs(ExportR1csArgs),
+    /// Verify the result of a ceremony and show who contributed.
+    Verify(CeremonyArgs),
+    /// Verify the result of a ceremony and put its keys into a folder for servers and people.
+    Import(ImportArgs),
+    /// Show what a key, or a folder of keys, is.
+    Show {
+        /// A verifying key, a proving key, a keys.toml or its folder.
+        path: PathBuf,
+    },
+    /// Write a verifying key for other programs.
+    ExportVk(ExportVkArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevelopArgs {
+    /// Folder for the keys and their keys.toml.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportR1csArgs {
+    /// The circuit, for example t16.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) circuit: String,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CeremonyArgs {
+    /// The circuit, for example t16.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) circuit: String,
+    /// The powers of tau the ceremony began with, prepared for its second phase.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ptau: PathBuf,
+    /// The ceremony's last key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) zkey: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) files: CeremonyArgs,
+    /// Folder for the keys and their keys.toml; what it lists of other circuits stays.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportVkArgs {
+    /// A verifying key or a proving key.
+    pub(crate) key: PathBuf,
+    /// How to write it.
+    #[arg(long, value_enum, default_value_t = VkFormat::Snarkjs)]
+    pub(crate) format: VkFormat,
+    /// The file to write; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum VkFormat {
+    /// The `verification_key.json` of snarkjs.
+    Snarkjs,
 }

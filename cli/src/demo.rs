@@ -123,6 +123,7 @@ async fn start(data: &Path) -> Result<Server> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no port can be listened on")?;
     let address = format!("http://{}", listener.local_addr()?);
     let mut config = Config::default();
+    config.proofs.development = true;
     config.store.data = data.to_owned();
     let (trigger, stopping) = shutdown::channel();
     let task = tokio::spawn(node::run(config, listener, stopping));

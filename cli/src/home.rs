@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use argon2::Argon2;
-use kith_client_sdk::{Client, Options, StoreKey};
+use kith_client_sdk::{Client, ManifestHash, Options, PinnedKeys, StoreKey};
 use zeroize::Zeroizing;
 
 use crate::{args::Cli, progress};
@@ -37,17 +37,24 @@ fn cache(cli: &Cli) -> PathBuf {
     base.unwrap_or_else(std::env::temp_dir).join("kith")
 }
 
+/// The proof keys chosen, if any were.
+fn proof_keys(cli: &Cli) -> Result<Option<PinnedKeys>> {
+    let pin = cli.keys_pin.as_deref().map(str::parse::<ManifestHash>).transpose()?;
+    Ok(cli.keys.as_deref().map(|folder| PinnedKeys::open(folder, pin)).transpose()?)
+}
+
 /// Opens the home of a command.
 pub(crate) async fn open(cli: &Cli) -> Result<Client> {
     let home = folder(cli)?;
     let key = store_key(&home)?;
     let mut options = Options::new(home, key, cache(cli));
+    options.keys = proof_keys(cli)?;
     options.allow_plain_http = cli.allow_plain_http;
     options.progress = Some(Arc::new(progress::Bar::default().into_callback()));
     Ok(Client::open(options).await?)
 }
 
-/// A home for the demonstration.
+/// A home for the demonstration, with the keys for development.
 pub(crate) async fn open_at(home: &Path, cli: &Cli) -> Result<Client> {
     fs::create_dir_all(home)?;
     let mut options = Options::new(home, store_key(home)?, cache(cli));

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod demo;
 mod home;
+mod keys;
 mod output;
 mod progress;
 mod serve;
@@ -30,6 +31,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Serve(args) => serve::serve(args).await,
         Command::Demo(args) => demo::demo(&cli, args).await,
+        // Ctrl-C ends the process, as nothing is listening for it: files appear whole or not at all.
+        Command::Keys(_) => tokio::task::spawn_blocking(move || keys::run(&cli)).await?,
         Command::Identity(_)
         | Command::Group(_)
         | Command::Contact(_)
@@ -55,6 +58,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 fn code(error: &anyhow::Error) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<kith_client_sdk::Error>() {
         return Some(error.code());
+    }
+    if let Some(code) = keys::code(error) {
+        return Some(code);
     }
     if error.to_string().ends_with(']') {
         return None;

@@ -11,7 +11,7 @@ use crate::args::ServeArgs;
 
 /// Runs a server until it is told to stop, or prints its settings.
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
-    let settings = settings(args)?;
+    let (settings, local) = settings(args)?;
     if args.config.print_config {
         return Ok(std::io::stdout().write_all(config::render(&settings)?.as_bytes())?);
     }
@@ -22,11 +22,15 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     let (trigger, stopping) = shutdown::channel();
     tokio::spawn(shutdown::signals(trigger).context("signals cannot be handled")?);
     announce(&settings, &listener)?;
+    if local {
+        warn_local();
+    }
     Ok(node::run(settings, listener, stopping).await?)
 }
 
-/// Defaults, then the file, then the environment, then the flags.
-fn settings(args: &ServeArgs) -> Result<Config> {
+/// Defaults, then the file, then the environment, then the flags. With no word about proof parameters anywhere, a server
+/// for this machine alone takes those for development; the second value says that it did.
+fn settings(args: &ServeArgs) -> Result<(Config, bool)> {
     let mut sources = args.config.sources();
     let mut set = |key: &str, value: Option<String>| {
         sources.overrides.extend(value.map(|value| (key.to_owned(), value)));
@@ -34,7 +38,31 @@ fn settings(args: &ServeArgs) -> Result<Config> {
     set("store.data", args.data.as_ref().map(|folder| folder.to_string_lossy().into_owned()));
     set("listen.address", args.listen.map(|address| address.to_string()));
     set("listen.origin", args.origin.clone());
-    Ok(config::load(&sources)?)
+    let told = |(name, _): &(String, String)| name.to_lowercase().replace("__", ".").contains("proofs.");
+    let bare = sources.file.is_none() && !sources.environment.iter().chain(&sources.overrides).any(told);
+    let mut settings: Config = config::load(&sources)?;
+    let local = bare && is_local(&settings);
+    settings.proofs.development |= local;
+    Ok((settings, local))
+}
+
+/// Whether nobody on another machine can reach it.
+fn is_local(settings: &Config) -> bool {
+    let origin = settings.listen.origin.as_ref().map(ToString::to_string);
+    let here = |origin: &String| {
+        ["http://127.", "http://localhost:", "http://[::1]"].iter().any(|start| origin.starts_with(start))
+    };
+    settings.listen.address.ip().is_loopback() && origin.as_ref().is_none_or(here)
+}
+
+/// Loud, since it must not be taken for a server one can rely on.
+fn warn_local() {
+    let mut out = std::io::stderr().lock();
+    let _ = writeln!(
+        out,
+        "kith: WARNING: this server is for this machine alone and takes the DEVELOPMENT proof parameters, under which \
+         anybody can forge proofs. A server for people needs keys of a ceremony: proofs.keys and proofs.pin"
+    );
 }
 
 /// One line for people, on standard error beside the log.

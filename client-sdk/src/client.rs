@@ -19,6 +19,7 @@ use e2ee::{
     node_url::NodeUrl,
     ticket::TicketLink,
 };
+use pinned_keys::PinnedKeys;
 use proofs::VerifyingKeys;
 use protocol::{GroupId, LogHash, Seq, Suite, UnixSeconds, body::Policy, limits::MAX_INVITE_TTL};
 use rand_core::UnwrapErr;
@@ -60,6 +61,8 @@ pub struct Options {
     pub key: StoreKey,
     /// Folder for proving keys, which several homes may share.
     pub cache: PathBuf,
+    /// Proof keys of a ceremony; without them, those for development. Groups under other keys cannot be used.
+    pub keys: Option<PinnedKeys>,
     /// Threads for proving; 0 for as many as there are processors.
     pub threads: usize,
     /// Told about proving, where it takes longer than a moment.
@@ -79,6 +82,7 @@ impl Options {
             home: home.into(),
             key,
             cache: cache.into(),
+            keys: None,
             threads: 0,
             progress: None,
             clock: Arc::new(SystemClock),
@@ -205,7 +209,7 @@ impl Client {
     /// # Errors
     /// [`Error::Store`] when the store cannot be opened with this key.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let Options { home, key, cache, threads, progress, clock, allow_plain_http } = options;
+        let Options { home, key, cache, keys, threads, progress, clock, allow_plain_http } = options;
         let (store, identity) = blocking(move || {
             let store = Store::open(home.join("kith.db"), key)?;
             let identity = store.read::<_, StoreError>(|tx| tx.get(Scope::Home, IDENTITY))?;
@@ -218,8 +222,8 @@ impl Client {
         };
         let inner = Inner {
             store,
-            prover: Prover::new(cache, threads),
-            keys: VerifyingKeys::development(),
+            keys: keys.as_ref().map_or_else(VerifyingKeys::development, PinnedKeys::verifying_keys),
+            prover: Prover::with_keys(cache, threads, keys),
             clock,
             offset: NodeOffset::default(),
             progress,
@@ -317,7 +321,10 @@ impl Client {
         if !info.params.contains(&self.inner.keys.params_hash()) {
             return Err(Error::NotPossible {
                 code: "unknown_params",
-                detail: "the node does not know the proof parameters of this client".to_owned(),
+                detail: format!(
+                    "the node has other proof keys than this client{}",
+                    if info.development_keys { ": those for development" } else { "" }
+                ),
             });
         }
         Ok(())

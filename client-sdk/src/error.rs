@@ -93,6 +93,7 @@ impl Error {
             Self::BadText { .. } => "bad_text",
             Self::Store(StoreError::WrongKey) => "wrong_key",
             Self::Store(_) => "store",
+            Self::Prover(ProverError::Keys(error)) => error.code(),
             Self::Prover(_) => "prover",
             Self::System => "system",
         }

@@ -43,6 +43,7 @@ pub use entry::{Entry, Person, Position, What};
 pub use error::Error;
 pub use group::{ForkInfo, Group, GroupInfo, LinkOptions, MemberInfo};
 pub use identity::IdentityInfo;
+pub use pinned_keys::{KeysError, ManifestHash, PinnedKeys};
 pub use protocol::{GroupId, Suite};
 pub use prover::{ProverError, ProverProgress, Stage};
 pub use store::StoreKey;

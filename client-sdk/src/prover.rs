@@ -1,9 +1,10 @@
 //! Making proofs: proving keys on disk and in memory, and the threads that work with them.
 //!
-//! The keys of this version are for development: made on first use from a public seed, checked against pinned hashes
-//! on every load, and announced as such.
+//! Keys of a ceremony come from a folder that pins them. Without one they are those for development: made on first use
+//! from a public seed, checked against pinned hashes on every load, and announced as such.
 
 mod cache;
+mod pinned;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use std::{
 };
 
 use curve::TreeSecret;
+use pinned_keys::{KeysError, PinnedKeys};
 use proofs::{
     Circuit, Control, DevelopmentKey, Proof, ProveError, ProveStage, ProvingKey, ProvingKeyHash, SetupStage,
     Statement, prove, setup_development,
@@ -65,8 +67,11 @@ pub enum ProverError {
     #[error("the proving keys could not be made")]
     Setup(#[from] proofs::SetupError),
     /// A key's pinned hash and what the seed gives differ: a defect of this program or of the machine.
-    #[error("the proving keys made here are not the pinned ones")]
+    #[error("the proving keys are not the pinned ones")]
     NotPinned,
+    /// The folder of keys has no usable one.
+    #[error("the folder of keys has no usable proving key")]
+    Keys(#[from] KeysError),
     /// The statement cannot be proved.
     #[error("the statement cannot be proved")]
     Prove(#[from] ProveError),
@@ -84,6 +89,7 @@ pub(crate) struct Prover(Arc<Shared>);
 
 struct Shared {
     cache: KeyCache,
+    pinned: Option<PinnedKeys>,
     pool: OnceLock<Option<rayon::ThreadPool>>,
     threads: usize,
     keys: Mutex<Vec<Arc<ProvingKey>>>,
@@ -99,11 +105,19 @@ impl Drop for Abandon {
 }
 
 impl Prover {
-    /// A prover with its keys in `cache`, working on `threads` threads (0: one for each processor).
+    /// A prover with the development keys, kept in `cache`, working on `threads` threads (0: one for each processor).
+    #[cfg(test)]
     #[must_use]
     pub(crate) fn new(cache: PathBuf, threads: usize) -> Self {
+        Self::with_keys(cache, threads, None)
+    }
+
+    /// The same with pinned keys, if there are any.
+    #[must_use]
+    pub(crate) fn with_keys(cache: PathBuf, threads: usize, pinned: Option<PinnedKeys>) -> Self {
         Self(Arc::new(Shared {
             cache: KeyCache::new(cache),
+            pinned,
             pool: OnceLock::new(),
             threads,
             keys: Mutex::default(),
@@ -189,28 +203,38 @@ impl Shared {
         if let Some(key) = keys.iter().find(|k| k.circuit() == circuit) {
             return Ok(Arc::clone(key));
         }
-        let pinned = DevelopmentKey::of(circuit).ok_or(ProverError::NotPinned)?;
         progress(ProverProgress { stage: Stage::LoadingKeys(circuit), fraction: 0.0 });
-        let key = match self.cache.load(pinned) {
-            Some(key) => key,
-            None => {
-                // Another process may be making the same key; whoever comes second finds it done.
-                let turn = self.cache.wait_for_turn(pinned, abandoned)?;
-                match self.cache.load(pinned) {
-                    Some(key) => key,
-                    None => {
-                        let (key, file) = pool.install(|| make(pinned, progress))?;
-                        if let Some(turn) = turn {
-                            turn.keep(&file);
-                        }
-                        key
-                    }
-                }
-            }
+        let key = match &self.pinned {
+            Some(keys) => pinned::load(keys, circuit)?,
+            None => self.development_key(circuit, pool, progress, abandoned)?,
         };
         progress(ProverProgress { stage: Stage::LoadingKeys(circuit), fraction: 1.0 });
         let key = Arc::new(key);
         keys.push(Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// The development key of a circuit: from the cache, or made now.
+    fn development_key(
+        &self,
+        circuit: Circuit,
+        pool: &rayon::ThreadPool,
+        progress: &(dyn Fn(ProverProgress) + Send + Sync),
+        abandoned: &AtomicBool,
+    ) -> Result<ProvingKey, ProverError> {
+        let pinned = DevelopmentKey::of(circuit).ok_or(ProverError::NotPinned)?;
+        if let Some(key) = self.cache.load(pinned) {
+            return Ok(key);
+        }
+        // Another process may be making the same key; whoever comes second finds it done.
+        let turn = self.cache.wait_for_turn(pinned, abandoned)?;
+        if let Some(key) = self.cache.load(pinned) {
+            return Ok(key);
+        }
+        let (key, file) = pool.install(|| make(pinned, progress))?;
+        if let Some(turn) = turn {
+            turn.keep(&file);
+        }
         Ok(key)
     }
 }

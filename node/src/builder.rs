@@ -54,6 +54,9 @@ pub enum StartError {
     /// What the store holds about the node is not what a node keeps, or the machine has no randomness.
     #[error("the node's own values cannot be used")]
     Identity,
+    /// The keys are those for development, and the settings do not say that they are wanted.
+    #[error("the proof parameters are those for development, and proofs.development is not set")]
+    DevelopmentKeys,
 }
 
 impl From<Failure> for StartError {
@@ -119,7 +122,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Sets the keys that proofs are checked with; a group whose policy names others is refused.
+    /// Sets the keys that proofs are checked with, otherwise those for development; a group whose policy names others is
+    /// refused.
     #[must_use]
     pub const fn keys(mut self, keys: &'static VerifyingKeys) -> Self {
         self.keys = keys;
@@ -141,6 +145,9 @@ impl NodeBuilder {
     /// [`StartError`].
     pub async fn build(self, scope: &mut Scope<'_>, shutdown: Shutdown) -> Result<Node, StartError> {
         let Self { store, origin, config, clock, keys, sole_writer } = self;
+        if keys.are_for_development() && !config.proofs.development {
+            return Err(StartError::DevelopmentKeys);
+        }
         let metrics = Arc::new(Metrics::new(scope));
         let stack = Stack::new(&config.http, scope, router::PATHS);
         let connections = scope.gauge("http_connections", "Open connections of clients");

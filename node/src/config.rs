@@ -7,6 +7,7 @@ use std::{
 };
 
 use api::NodeOrigin;
+use pinned_keys::ManifestHash;
 use serde::{Deserialize, Serialize};
 use service_kit::{
     config::{ByteSize, Period, Problems, Settings},
@@ -229,19 +230,19 @@ impl Default for RetentionSettings {
     }
 }
 
-/// Proof parameters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Proof parameters. A node without any does not start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProofSettings {
-    /// Whether parameters made from a public seed are accepted. They give no security against a member who forges
-    /// proofs, so the node says so loudly.
+    /// Whether parameters made from a public seed are accepted, and taken if no others are named. They give no security
+    /// against a member who forges proofs, so the node says so loudly.
     pub development: bool,
-}
-
-impl Default for ProofSettings {
-    fn default() -> Self {
-        Self { development: true }
-    }
+    /// Folder with the keys of a ceremony and their manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<PathBuf>,
+    /// SHA-256 of that manifest, which pins everything it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
 }
 
 impl Settings for Config {
@@ -262,10 +263,16 @@ impl Settings for Config {
             "must be at most 15s: readers take a longer silence for a dead connection",
         );
         problems.require(!self.follow.max_age.is_zero(), "follow.max_age", "must be more than 0");
+        let pin = self.proofs.pin.as_deref();
         problems.require(
-            self.proofs.development,
-            "proofs.development",
-            "no other parameters are part of this version, so the node would accept no group",
+            pin.is_none_or(|pin| pin.parse::<ManifestHash>().is_ok()),
+            "proofs.pin",
+            "must be the SHA-256 of a keys.toml: 64 lowercase hexadecimal digits",
+        );
+        problems.require(
+            pin.is_some() == self.proofs.keys.is_some(),
+            "proofs.keys",
+            "go together with proofs.pin, the SHA-256 of their keys.toml",
         );
         let rates = &self.rates;
         rates.group_frames.check("rates.group_frames", problems);

@@ -20,6 +20,7 @@ mod group;
 mod http;
 mod identity;
 mod key_packages;
+mod keys;
 mod metrics;
 mod router;
 mod run;
@@ -30,5 +31,6 @@ mod sweep;
 mod verify;
 
 pub use builder::{Node, NodeBuilder, StartError};
+pub use keys::ParametersError;
 pub use run::{RunError, run};
 pub use store::{SharedStore, Store};

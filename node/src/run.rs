@@ -13,12 +13,15 @@ use service_kit::{
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::{NodeBuilder, StartError, config::Config};
+use crate::{NodeBuilder, ParametersError, StartError, config::Config};
 
 /// A node ended otherwise than it was asked to.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
+    /// No proof parameters can be used.
+    #[error("the node has no proof parameters")]
+    Parameters(#[source] ParametersError),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Open(#[source] OpenError),
@@ -57,13 +60,13 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
         Some(address) => Some(TcpListener::bind(address).await.map_err(RunError::Listen)?),
         None => None,
     };
-    let folder = config.store.data.clone();
-    let opened =
-        tokio::task::spawn_blocking(move || EmbeddedFrameLog::open(folder, Options::default())).await;
-    let store = match opened {
-        Ok(opened) => Arc::new(opened.map_err(RunError::Open)?),
-        Err(_) => return Err(RunError::Start(StartError::StoreFailed)),
-    };
+    let (folder, parameters) = (config.store.data.clone(), config.proofs.clone());
+    let opened = tokio::task::spawn_blocking(move || {
+        let keys = parameters.load().map_err(RunError::Parameters)?;
+        let store = EmbeddedFrameLog::open(folder, Options::default()).map_err(RunError::Open)?;
+        Ok((keys, Arc::new(store)))
+    });
+    let (keys, store) = opened.await.map_err(|_| RunError::Start(StartError::StoreFailed))??;
 
     let (trigger, stopping) = shutdown::channel();
     let mut metrics = Metrics::new();
@@ -73,6 +76,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     let http = config.http.clone();
     let node = NodeBuilder::new(store.clone(), origin)
         .config(config)
+        .keys(keys)
         .sole_writer()
         .build(&mut scope, stopping.clone())
         .await

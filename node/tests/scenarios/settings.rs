@@ -36,7 +36,7 @@ fn the_book_shows_every_setting_at_its_default() {
     assert_eq!(loaded, Config::default());
     assert_eq!(keys(&sample()), keys(&render(&Config::default()).unwrap()));
     // Those without a default are there as comments.
-    for optional in ["# admin =", "# origin =", "# workers =", "# quota ="] {
+    for optional in ["# admin =", "# origin =", "# workers =", "# quota =", "# keys =", "# pin ="] {
         assert!(sample().contains(optional), "{optional}");
     }
 }
@@ -58,7 +58,8 @@ fn everything_wrong_is_reported_at_once() {
     let overrides = vec![
         set("listen.admin", "127.0.0.1:8080"),
         set("follow.heartbeat", "20s"),
-        set("proofs.development", "false"),
+        set("proofs.keys", "/some/folder"),
+        set("proofs.pin", "ABCD"),
         set("rates.leaf_updates.burst", "0"),
         set("groups.mailbox", "0"),
         set("listen.origin", "node.example"),
@@ -75,7 +76,7 @@ fn everything_wrong_is_reported_at_once() {
             "listen.admin",
             "listen.origin",
             "no.such",
-            "proofs.development",
+            "proofs.pin",
             "rates.leaf_updates.burst"
         ]
     );

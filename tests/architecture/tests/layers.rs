@@ -8,6 +8,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("curve", &[]),
     ("protocol", &["curve"]),
     ("proofs", &["curve", "protocol"]),
+    ("ceremony", &["proofs"]),
+    ("pinned-keys", &["proofs"]),
     ("ratchet-tree", &["curve", "protocol"]),
     ("e2ee", &["curve", "protocol", "ratchet-tree"]),
     ("group-state", &["curve", "protocol", "proofs", "ratchet-tree"]),
@@ -26,13 +28,28 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "frame-log",
             "frame-log-embedded",
+            "pinned-keys",
             "service-kit",
         ],
     ),
-    ("kith-client-sdk", &["curve", "protocol", "proofs", "ratchet-tree", "e2ee", "group-state", "api"]),
+    (
+        "kith-client-sdk",
+        &["curve", "protocol", "proofs", "ratchet-tree", "e2ee", "group-state", "api", "pinned-keys"],
+    ),
     (
         "kith",
-        &["node", "kith-client-sdk", "service-kit", "protocol", "frame-log", "frame-log-embedded", "api"],
+        &[
+            "api",
+            "ceremony",
+            "frame-log",
+            "frame-log-embedded",
+            "kith-client-sdk",
+            "node",
+            "pinned-keys",
+            "proofs",
+            "protocol",
+            "service-kit",
+        ],
     ),
     ("architecture", &[]),
     ("e2e", &["node", "kith-client-sdk", "kith"]),
@@ -43,7 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that know no I/O, clock or global randomness: bytes in, bytes out.
-const PURE: &[&str] = &["curve", "protocol", "ratchet-tree", "proofs", "group-state", "e2ee"];
+const PURE: &[&str] = &["curve", "protocol", "ratchet-tree", "proofs", "ceremony", "group-state", "e2ee"];
 
 /// outside crate -> the only crates of ours that may name it.
 const ONLY: &[(&str, &[&str])] = &[
@@ -92,13 +109,13 @@ fn arrows_point_down() {
                 assert!(holders.contains(&name), "{name} may not name {used}");
             }
             if used.starts_with("ark-") {
-                assert!(["curve", "proofs"].contains(&name), "{name} may not name {used}");
+                assert!(["curve", "proofs", "ceremony"].contains(&name), "{name} may not name {used}");
             }
             let testing = dependency["features"].as_array().unwrap().iter().any(|f| f == "testing");
             assert!(!testing, "{name} may use the feature `testing` of {used} in its tests only");
             let prover = dependency["features"].as_array().unwrap().iter().any(|f| f == "prover");
             assert!(
-                !prover || ["kith-client-sdk", "bench"].contains(&name),
+                !prover || ["kith-client-sdk", "bench", "ceremony", "kith"].contains(&name),
                 "{name} may not enable proofs/prover"
             );
         }
