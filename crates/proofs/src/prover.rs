@@ -3,6 +3,7 @@
 mod control;
 mod key;
 mod qap;
+mod raw;
 mod setup;
 mod system;
 

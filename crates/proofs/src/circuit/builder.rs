@@ -20,7 +20,8 @@ impl Linear {
 
     /// Adds up terms of one variable and drops those that cancel.
     pub(crate) fn compact(mut self) -> Self {
-        self.terms.sort_unstable_by_key(|(variable, _)| *variable);
+        // Mostly two or three sorted runs, which the stable sort merges.
+        self.terms.sort_by_key(|(variable, _)| *variable);
         self.terms.dedup_by(|(variable, coefficient), (kept, sum)| {
             let same = variable == kept;
             if same {
@@ -194,9 +195,14 @@ impl Default for SparseMatrix {
 
 impl SparseMatrix {
     fn push_row(&mut self, row: &Linear) {
-        for (variable, coefficient) in row.clone().compact().terms {
-            self.columns.push(variable);
-            self.coefficients.push(coefficient);
+        // Most rows come in order; sorting a copy of the others is what laying down a circuit would else spend on all.
+        let ordered = row.terms.is_sorted_by(|(left, _), (right, _)| left < right);
+        let compacted = (!ordered).then(|| row.clone().compact());
+        for (variable, coefficient) in &compacted.as_ref().unwrap_or(row).terms {
+            if *coefficient != Fr::ZERO {
+                self.columns.push(*variable);
+                self.coefficients.push(*coefficient);
+            }
         }
         self.ends.push(u32::try_from(self.columns.len()).unwrap_or(u32::MAX));
     }
@@ -224,11 +230,12 @@ impl SparseMatrix {
         sum
     }
 
-    /// The columns with an entry, ascending.
-    pub(crate) fn used_columns(&self) -> Vec<u32> {
-        let mut columns = self.columns.clone();
-        columns.sort_unstable();
-        columns.dedup();
-        columns
+    /// Marks the columns with an entry.
+    pub(crate) fn mark_used(&self, used: &mut [bool]) {
+        for column in &self.columns {
+            if let Some(mark) = used.get_mut(*column as usize) {
+                *mark = true;
+            }
+        }
     }
 }

@@ -3,10 +3,10 @@
 use core::fmt;
 use std::sync::OnceLock;
 
-use ark_bn254::{G1Affine, G2Affine};
-use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
+use ark_bn254::{G1Affine, G2Affine, g1, g2};
+use ark_ec::short_weierstrass::{Affine, SWCurveConfig};
 
-use super::qap::Shape;
+use super::{qap::Shape, raw};
 use crate::{
     hash::ProvingKeyHash,
     tier::Circuit,
@@ -20,8 +20,6 @@ const MAGIC: &[u8; 8] = b"kith-pk\n";
 const VERSION: u32 = 2;
 /// Magic, version, circuit number, three zero bytes.
 const HEADER_LEN: usize = 16;
-const G1_LEN: usize = 64;
-const G2_LEN: usize = 128;
 
 /// Why bytes are no proving key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +108,10 @@ impl ProvingKey {
         self.prepared.get_or_init(|| PreparedKey::new(self.verifying_key.clone()))
     }
 
-    /// The key as a file: a header of 16 bytes, then uncompressed points whose number the circuit fixes.
+    /// The key as a file: a header of 16 bytes, then affine points whose number the circuit fixes.
+    ///
+    /// A point is x and y, an element of Fq2 its two components, and a component its Montgomery form (times 2^256) in 32
+    /// little-endian bytes, which is what arithmetic needs: nothing has to be converted when a key is loaded.
     ///
     /// In order: α, β, γ, δ and the input points of the verifying key; β and δ in G1; the A points; the B points in G1
     /// and in G2; the private shares; the quotient's basis.
@@ -243,20 +244,27 @@ impl fmt::Debug for ProvingKey {
 
 fn file_len(circuit: Circuit, shape: &Shape) -> usize {
     let b = shape.b_columns.len();
-    let g1 =
+    let in_g1 =
         1 + circuit.inputs() + 1 + 2 + shape.a_columns.len() + b + shape.private() + shape.quotient_len();
-    HEADER_LEN + g1 * G1_LEN + (3 + b) * G2_LEN
+    HEADER_LEN + in_g1 * raw::point_len::<g1::Config>() + (3 + b) * raw::point_len::<g2::Config>()
 }
 
-fn write<T: CanonicalSerialize>(file: &mut Vec<u8>, points: &[T]) {
-    // Writing to a vector does not fail.
-    let _written = points.iter().all(|point| point.serialize_uncompressed(&mut *file).is_ok());
+fn write<P: SWCurveConfig<BaseField: raw::Coordinate>>(file: &mut Vec<u8>, points: &[Affine<P>]) {
+    points.iter().for_each(|point| raw::write(file, point));
 }
 
-fn read_one<T: CanonicalDeserialize>(rest: &mut &[u8]) -> Result<T, ProvingKeyError> {
-    T::deserialize_uncompressed_unchecked(rest).map_err(|_| ProvingKeyError::Malformed)
+fn read_one<P>(rest: &mut &[u8]) -> Result<Affine<P>, ProvingKeyError>
+where
+    P: SWCurveConfig<BaseField: raw::Coordinate>,
+{
+    let (point, after) = rest.split_at_checked(raw::point_len::<P>()).ok_or(ProvingKeyError::Malformed)?;
+    *rest = after;
+    raw::read(point).ok_or(ProvingKeyError::Malformed)
 }
 
-fn read<T: CanonicalDeserialize>(rest: &mut &[u8], count: usize) -> Result<Vec<T>, ProvingKeyError> {
+fn read<P>(rest: &mut &[u8], count: usize) -> Result<Vec<Affine<P>>, ProvingKeyError>
+where
+    P: SWCurveConfig<BaseField: raw::Coordinate>,
+{
     (0..count).map(|_| read_one(rest)).collect()
 }

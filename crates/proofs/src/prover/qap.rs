@@ -43,11 +43,14 @@ impl Shape {
         }
         let (matrices, _) = builder.into_matrices();
         let domain = Radix2EvaluationDomain::new(matrices.constraints() + matrices.inputs)?;
-        let mut a_columns: Vec<u32> = (0..u32::try_from(matrices.inputs).ok()?).collect();
-        a_columns.extend(matrices.a.used_columns());
-        a_columns.sort_unstable();
-        a_columns.dedup();
-        let b_columns = matrices.b.used_columns();
+        let (mut a_used, mut b_used) = (vec![false; matrices.variables], vec![false; matrices.variables]);
+        a_used.iter_mut().take(matrices.inputs).for_each(|mark| *mark = true);
+        matrices.a.mark_used(&mut a_used);
+        matrices.b.mark_used(&mut b_used);
+        let columns = |used: &[bool]| -> Vec<u32> {
+            (0u32..).zip(used).filter_map(|(column, used)| used.then_some(column)).collect()
+        };
+        let (a_columns, b_columns) = (columns(&a_used), columns(&b_used));
         Some(Self { matrices, domain, a_columns, b_columns })
     }
 
