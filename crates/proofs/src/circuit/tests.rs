@@ -125,11 +125,9 @@ fn secret(mut bytes: [u8; 32]) -> TreeSecret {
 fn every_input_and_every_witness_is_constrained() {
     let secret = TreeSecret::generate(&mut rng(4));
     let (matrices, _) = record(&bare(&secret, &[point(23u64.into())]), &secret);
-    let mut used: Vec<u32> =
-        [&matrices.a, &matrices.b, &matrices.c].iter().flat_map(|m| m.used_columns()).collect();
-    used.sort_unstable();
-    used.dedup();
-    assert_eq!(used.len(), matrices.variables);
+    let mut used = vec![false; matrices.variables];
+    [&matrices.a, &matrices.b, &matrices.c].into_iter().for_each(|matrix| matrix.mark_used(&mut used));
+    assert_eq!(used.iter().position(|used| !used), None);
 }
 
 /// Whether the decomposition accepts these bits for an element.
