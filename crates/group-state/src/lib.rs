@@ -6,8 +6,8 @@
 //! stores a frame; they are never a reason to refuse what is stored.
 //!
 //! A frame goes through types: [`GroupState::apply`] gives a [`Proposed`] state, [`Proposed::verify`] checks the
-//! proofs and gives the [`Accepted`] one. Nothing else makes an `Accepted`, and until it replaces the old state
-//! nothing has changed.
+//! proofs and gives the [`Accepted`] one; [`verify_batch`] does so for many frames of any groups. Nothing else makes an
+//! `Accepted`, and until it replaces the old state nothing has changed.
 
 pub mod admission;
 pub mod author;
@@ -22,6 +22,6 @@ mod state;
 mod testing;
 
 pub use effects::{Effects, Removed};
-pub use proposed::{Accepted, Proposed};
+pub use proposed::{Accepted, Proposed, verify_batch};
 pub use snapshot::SnapshotError;
 pub use state::{GroupState, MessageEpoch};

@@ -2,6 +2,7 @@
 
 use proofs::{Claim, Proof, VerifyingKeys};
 use protocol::Refusal;
+use rand_core::CryptoRng;
 
 use crate::{Effects, GroupState};
 
@@ -41,4 +42,37 @@ impl Proposed {
         }
         Ok(Accepted { state: self.next, effects: self.effects })
     }
+}
+
+/// Checks the proofs of many frames together, whatever groups they are of: several times faster than one by one.
+///
+/// The verdicts are in the order of the proposals. A proof that does not hold refuses its own frame and no other; it
+/// makes the whole dearer, since the bad one has to be found, so frames of senders who lately sent bad ones are better
+/// checked apart. `rng` gives the coefficients of the combination that is checked, and must be unforeseeable to those
+/// who made the proofs; it is not used when there is one proof in all.
+///
+/// # Errors
+/// Inside, [`Refusal::BadProof`] for each frame of which a proof does not hold.
+pub fn verify_batch(
+    proposals: Vec<Proposed>,
+    keys: &VerifyingKeys,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Vec<Result<Accepted, Refusal>> {
+    let total = proposals.iter().map(Proposed::proof_count).sum();
+    if total <= 1 {
+        return proposals.into_iter().map(|proposed| proposed.verify(keys)).collect();
+    }
+    let mut statements = Vec::with_capacity(total);
+    let mut frames = Vec::with_capacity(proposals.len());
+    for mut proposed in proposals {
+        frames.push((proposed.proof_count(), proposed.next, proposed.effects));
+        statements.append(&mut proposed.statements);
+    }
+    let mut verdicts = keys.verify_batch(&statements, rng).into_iter();
+    let verdict = |(count, state, effects)| {
+        // A verdict that is not there is none in favour.
+        let held = verdicts.by_ref().take(count).filter(Result::is_ok).count();
+        if held == count { Ok(Accepted { state, effects }) } else { Err(Refusal::BadProof) }
+    };
+    frames.into_iter().map(verdict).collect()
 }

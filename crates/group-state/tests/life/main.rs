@@ -12,6 +12,7 @@
     reason = "test helpers"
 )]
 
+mod batches;
 mod proving;
 #[path = "../support/mod.rs"]
 mod support;
