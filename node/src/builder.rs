@@ -32,7 +32,7 @@ use crate::{
     router, serve,
     store::SharedStore,
     sweep,
-    verify::Pool,
+    verify::{Bounds, Pool, Verifier},
 };
 
 /// Buckets of the limiters that concern addresses and tokens, 16 bytes each and row.
@@ -67,7 +67,8 @@ impl From<Failure> for StartError {
             Failure::StorageFailed | Failure::Unserved => Self::StoreFailed,
             Failure::Refused { .. }
             | Failure::NotAccepted
-            | Failure::Busy
+            | Failure::Busy { .. }
+            | Failure::Abandoned
             | Failure::Stopping
             | Failure::HistoryGap { .. }
             | Failure::NotFound
@@ -154,15 +155,20 @@ impl NodeBuilder {
         let now = clock.now();
         let identity = Identity::load(&*store, now, config.store.restored).await?;
 
-        let workers = config.verify.workers.or_else(|| std::thread::available_parallelism().ok());
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let workers = config.verify.workers.unwrap_or_else(cores);
+        let bounds = Bounds {
+            workers,
+            batch: config.verify.batch_proofs,
+            queue: config.verify.queued_proofs.get(),
+            flow: config.verify.group_proofs.get(),
+            suspect_for: config.verify.suspect_for.get(),
+        };
         let env = Arc::new(Env {
             store: DebugStore(Arc::clone(&store)),
             keys,
-            pool: Pool::new(
-                workers.unwrap_or(NonZeroUsize::MIN),
-                config.verify.queue.get(),
-                Arc::clone(&metrics),
-            ),
+            pool: Pool::new(workers, config.verify.queue.get(), Arc::clone(&metrics)),
+            verifier: Verifier::new(keys, bounds, Arc::clone(&metrics)),
             clock,
             metrics: Arc::clone(&metrics),
             settings: config.groups.clone(),
@@ -322,8 +328,9 @@ impl Node {
     }
 
     /// Ends all groups' tasks, each after it has answered what it was asked and written down where it stands.
-    /// Requests that come later are told that the node is stopping.
+    /// Requests that come later, and frames whose proofs still wait to be checked, are told that the node is stopping.
     pub async fn stop(&self) {
+        self.app.groups.env().verifier.stop().await;
         self.app.groups.stop().await;
     }
 }

@@ -16,6 +16,9 @@ use service_kit::{
     logging::LogSettings,
 };
 
+/// Proofs in the largest batch.
+const MAX_BATCH: usize = 256;
+
 /// Everything a node can be told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -141,16 +144,55 @@ impl Default for GroupSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VerifySettings {
-    /// Checks that run at once; without it, as many as there are cores.
+    /// Frames that are decoded or folded at once, and batches of proofs that are checked at once; without it, as many
+    /// of each as there are cores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<NonZeroUsize>,
-    /// Checks that may wait, for strangers and for members each; who comes after is told that the node is busy.
+    /// Frames that may wait to be decoded or folded, for strangers and for members each; who comes after is told that
+    /// the node is busy.
     pub queue: NonZeroUsize,
+    /// Proofs checked together, unless one frame alone has more. Bounds how long a batch takes.
+    pub batch_proofs: NonZeroUsize,
+    /// Proofs that may wait, of groups in good standing; for new groups and for suspects a quarter of it each.
+    pub queued_proofs: NonZeroUsize,
+    /// Proofs of one group that may wait.
+    pub group_proofs: NonZeroUsize,
+    /// How long a bad proof makes its group suspect: its frames are checked apart, and with a smaller share.
+    pub suspect_for: Period,
 }
 
 impl Default for VerifySettings {
     fn default() -> Self {
-        Self { workers: None, queue: nonzero(256) }
+        Self {
+            workers: None,
+            queue: nonzero(256),
+            batch_proofs: nonzero(64),
+            queued_proofs: nonzero(2_048),
+            group_proofs: nonzero(128),
+            suspect_for: Period::from_secs(60),
+        }
+    }
+}
+
+impl VerifySettings {
+    fn check(&self, problems: &mut Problems) {
+        let frame = protocol::limits::MAX_CHANGES;
+        problems.require(
+            self.batch_proofs.get() <= MAX_BATCH,
+            "verify.batch_proofs",
+            "must be at most 256: larger batches are no cheaper",
+        );
+        problems.require(
+            self.queued_proofs.get() >= 4 * frame,
+            "verify.queued_proofs",
+            "must be at least 256: a quarter of it has to have room for the largest frame",
+        );
+        problems.require(
+            self.group_proofs.get() >= frame,
+            "verify.group_proofs",
+            "must be at least 64: the largest frame has so many",
+        );
+        problems.require(!self.suspect_for.is_zero(), "verify.suspect_for", "must be more than 0");
     }
 }
 
@@ -255,6 +297,7 @@ impl Settings for Config {
         );
         problems.require(!listen.write_stall.is_zero(), "listen.write_stall", "must be more than 0");
         self.http.check("http", problems);
+        self.verify.check(problems);
         problems.require(!self.groups.idle_after.is_zero(), "groups.idle_after", "must be more than 0");
         problems.require(!self.follow.heartbeat.is_zero(), "follow.heartbeat", "must be more than 0");
         problems.require(

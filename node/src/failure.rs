@@ -35,7 +35,13 @@ pub(crate) enum Failure {
     NotAccepted,
     /// A queue is full.
     #[error("a queue is full")]
-    Busy,
+    Busy {
+        /// Seconds until there may be room.
+        retry_after: u32,
+    },
+    /// Nobody waits for the answer any more, and nothing was done.
+    #[error("nobody waits for the answer")]
+    Abandoned,
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
@@ -66,6 +72,11 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// A queue is full that is worked off in no time.
+    pub(crate) const fn busy() -> Self {
+        Self::Busy { retry_after: 1 }
+    }
+
     /// A refusal that says nothing but its code.
     pub(crate) fn bare(refusal: Refusal) -> Self {
         Self::Refused { refusal, facts: Facts::default() }

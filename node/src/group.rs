@@ -36,9 +36,10 @@ pub(crate) use tail::{Tail, TailItem};
 use crate::{
     config::{GroupSettings, RateSettings},
     failure::Failure,
+    http::Peer,
     metrics::Metrics,
     store::SharedStore,
-    verify::Pool,
+    verify::{Pool, Verifier},
 };
 
 /// What all groups of a node share.
@@ -47,6 +48,7 @@ pub(crate) struct Env {
     pub(crate) store: DebugStore,
     pub(crate) keys: &'static VerifyingKeys,
     pub(crate) pool: Pool,
+    pub(crate) verifier: Verifier,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) settings: GroupSettings,
@@ -81,6 +83,8 @@ impl Env {
 pub(crate) struct Arrived {
     pub(crate) frame: Arc<Frame>,
     pub(crate) bytes: Bytes,
+    /// Who sent it, to share fairly what a stranger may use. Goes no further than the queue for proofs.
+    pub(crate) peer: Peer,
 }
 
 /// Where a frame stands: what a receipt says.
@@ -184,7 +188,7 @@ impl Group {
         let (reply, verdict) = oneshot::channel();
         match self.0.mailbox.try_send(Request::Post { arrived, reply }) {
             Ok(()) => verdict.await.map_err(|_| Gone),
-            Err(mpsc::error::TrySendError::Full(_)) => Ok(Err(Failure::Busy)),
+            Err(mpsc::error::TrySendError::Full(_)) => Ok(Err(Failure::busy())),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Gone),
         }
     }

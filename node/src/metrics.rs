@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use service_kit::{
     labels,
-    metrics::{By, Counter, Gauge, Held, Histogram, SECONDS, Scope},
+    metrics::{By, COUNTS, Counter, Gauge, Held, Histogram, SECONDS, Scope},
 };
 
 use crate::verify::Lane;
@@ -20,7 +20,7 @@ labels! {
         Authenticate => "authenticate",
         /// It was applied to the group's state, signatures included.
         Fold => "fold",
-        /// Its proofs were checked.
+        /// Its proofs were handed to the verifier.
         Proofs => "proofs",
     }
 }
@@ -50,6 +50,39 @@ labels! {
         Door => "door",
         /// That of members.
         Members => "members",
+    }
+}
+
+labels! {
+    /// In which company proofs are checked.
+    #[derive(PartialOrd, Ord)]
+    pub(crate) enum Standing("standing") {
+        /// Groups whose proofs have held.
+        Good => "good",
+        /// Whoever founds a group.
+        Stranger => "stranger",
+        /// Groups that sent a bad proof lately.
+        Suspect => "suspect",
+    }
+}
+
+labels! {
+    /// Why proofs found no place in the queue.
+    pub(crate) enum NoRoom("reason") {
+        /// One group, or one founder, has too many there.
+        Flow => "flow",
+        /// All of the same standing have.
+        Standing => "standing",
+    }
+}
+
+labels! {
+    /// What became of proofs that were checked.
+    enum ProofOutcome("outcome") {
+        /// All of their frame hold.
+        Held => "held",
+        /// One of their frame does not.
+        Refused => "refused",
     }
 }
 
@@ -99,6 +132,16 @@ pub(crate) struct Metrics {
     accept_seconds: Histogram,
     append_conflicts: Counter,
     pool_refused: By<Queue, Counter>,
+    proofs_waiting: Gauge,
+    proofs_waited: Histogram,
+    proofs: By<ProofOutcome, Counter>,
+    batches: By<Standing, Counter>,
+    batch_proofs: Histogram,
+    batch_seconds: Histogram,
+    bisections: Counter,
+    verify_refused: By<NoRoom, Counter>,
+    verify_withdrawn: Counter,
+    suspects: Gauge,
     panics: Counter,
     groups_active: Gauge,
     groups_created: Counter,
@@ -127,6 +170,25 @@ impl Metrics {
             ),
             append_conflicts: scope.counter("append_conflicts", "Appends that another writer got ahead of"),
             pool_refused: scope.counter_by("pool_refused", "Checks turned away because their queue was full"),
+            proofs_waiting: scope.gauge("verify_queued_proofs", "Proofs waiting to be checked"),
+            proofs_waited: scope.histogram(
+                "verify_wait_seconds",
+                "Time a frame waited for the check of its proofs to begin",
+                SECONDS,
+            ),
+            proofs: scope.counter_by("verify_proofs", "Proofs checked, by what became of their frames"),
+            batches: scope.counter_by("verify_batches", "Batches of proofs checked, by whose they were"),
+            batch_proofs: scope.histogram("verify_batch_proofs", "Proofs in a batch", COUNTS),
+            batch_seconds: scope.histogram("verify_batch_seconds", "Time a batch took", SECONDS),
+            bisections: scope.counter(
+                "verify_bisections",
+                "Batches of several frames that did not hold, so that the bad ones had to be found",
+            ),
+            verify_refused: scope
+                .counter_by("verify_refused", "Frames turned away because too many proofs waited, by whose"),
+            verify_withdrawn: scope
+                .counter("verify_withdrawn", "Frames taken out of the queue because nobody waited for them"),
+            suspects: scope.gauge("verify_suspects", "Groups that sent a bad proof lately"),
             panics: scope.counter("panics", "Jobs and tasks that panicked; each is a fault of the node"),
             groups_active: scope.gauge("groups_active", "Groups in memory"),
             groups_created: scope.counter("groups_created", "Groups founded here"),
@@ -168,6 +230,52 @@ impl Metrics {
             Lane::Door => Queue::Door,
             Lane::Members => Queue::Members,
         });
+    }
+
+    pub(crate) fn proofs_waiting(&self, proofs: usize) {
+        self.proofs_waiting.set(gauged(proofs));
+    }
+
+    pub(crate) fn proofs_waited(&self, waited: Duration) {
+        self.proofs_waited.observe_duration(waited);
+    }
+
+    /// A batch has been checked; `frames` are the proofs of each frame and whether they hold, if that was found out.
+    pub(crate) fn batch(
+        &self,
+        standing: Standing,
+        proofs: usize,
+        took: Duration,
+        frames: impl ExactSizeIterator<Item = (usize, Option<bool>)>,
+    ) {
+        self.batches.inc(standing);
+        self.batch_proofs.observe(f64::from(u32::try_from(proofs).unwrap_or(u32::MAX)));
+        self.batch_seconds.observe_duration(took);
+        let (several, mut bad) = (frames.len() > 1, false);
+        for (proofs, held) in frames {
+            let outcome = match held {
+                Some(true) => ProofOutcome::Held,
+                Some(false) => ProofOutcome::Refused,
+                None => continue,
+            };
+            self.proofs.inc_by(outcome, u64::try_from(proofs).unwrap_or(u64::MAX));
+            bad |= outcome == ProofOutcome::Refused;
+        }
+        if several && bad {
+            self.bisections.inc();
+        }
+    }
+
+    pub(crate) fn verify_refused(&self, reason: NoRoom) {
+        self.verify_refused.inc(reason);
+    }
+
+    pub(crate) fn verify_withdrawn(&self) {
+        self.verify_withdrawn.inc();
+    }
+
+    pub(crate) fn suspects(&self, groups: usize) {
+        self.suspects.set(gauged(groups));
     }
 
     pub(crate) fn panicked(&self) {
@@ -233,6 +341,10 @@ impl Metrics {
     pub(crate) fn swept(&self) {
         self.sweeps.inc();
     }
+}
+
+fn gauged(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

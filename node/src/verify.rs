@@ -1,164 +1,30 @@
-//! The bounded pool for work that keeps a core busy: decoding points, folding, checking proofs.
+//! Work that keeps a core busy, away from the threads that serve sockets.
 //!
-//! Such work never runs on the threads that serve sockets. It runs on blocking threads, no more at a time than
-//! [`Lane`] permits, and what waits for them is bounded too: a request that finds the queue full is told so at once.
-//! There are two lanes. What nobody has vouched for yet (decoding what a stranger sent) has its own, so that a flood
-//! of junk cannot stand in front of the frames of members.
+//! A frame comes through here twice. Decoding it and folding it onto its group's state is bounded work done frame by
+//! frame, in the two queues of a [`Pool`]. Its proofs cost the most, and are cheaper checked together with those of
+//! other frames: a [`Verifier`] makes batches of what waits, over all groups, and sees that nobody's share depends on
+//! how much they send. The book's page on verification says who can flood what.
 
-use std::{num::NonZeroUsize, sync::Arc};
+mod fair_queue;
+mod lanes;
+mod pace;
+mod scheduler;
+mod service;
+mod suspects;
 
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use protocol::GroupId;
 
-use crate::{failure::Failure, metrics::Metrics};
+pub(crate) use lanes::{Lane, Pool};
+pub(crate) use scheduler::Bounds;
+pub(crate) use service::Verifier;
 
-/// Which queue work waits in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// Work for whoever knocks.
-    Door,
-    /// Work for those who showed a valid signature.
-    Members,
-}
+use crate::http::Peer;
 
-/// Two queues in front of the processor. A clone is another handle.
-#[derive(Debug, Clone)]
-pub(crate) struct Pool {
-    door: Queue,
-    members: Queue,
-    metrics: Arc<Metrics>,
-}
-
-#[derive(Debug, Clone)]
-struct Queue {
-    /// One permit per job that runs or waits.
-    places: Arc<Semaphore>,
-    /// One permit per job that runs.
-    running: Arc<Semaphore>,
-}
-
-impl Queue {
-    fn new(workers: usize, waiting: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(workers.saturating_add(waiting).min(Semaphore::MAX_PERMITS))),
-            running: Arc::new(Semaphore::new(workers)),
-        }
-    }
-}
-
-impl Pool {
-    /// `workers` jobs of members run at a time, half as many of strangers (at least one), and `waiting` may wait in
-    /// each lane.
-    pub(crate) fn new(workers: NonZeroUsize, waiting: usize, metrics: Arc<Metrics>) -> Self {
-        let workers = workers.get();
-        Self {
-            door: Queue::new(workers.div_ceil(2), waiting),
-            members: Queue::new(workers, waiting),
-            metrics,
-        }
-    }
-
-    fn queue(&self, lane: Lane) -> &Queue {
-        match lane {
-            Lane::Door => &self.door,
-            Lane::Members => &self.members,
-        }
-    }
-
-    /// Runs `job`, or says [`Failure::Busy`] when the lane's queue is full.
-    ///
-    /// # Cancel safety
-    /// A job that has begun runs to its end and keeps its permit until then; one that waits is taken back.
-    pub(crate) async fn run<T: Send + 'static>(
-        &self,
-        lane: Lane,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let queue = self.queue(lane);
-        let Ok(place) = Arc::clone(&queue.places).try_acquire_owned() else {
-            self.metrics.pool_refused(lane);
-            return Err(Failure::Busy);
-        };
-        self.start(queue, place, job).await
-    }
-
-    /// Runs `job`, waiting for a place however long it takes.
-    ///
-    /// Only for work of which there is a bounded amount anyway, such as folding what is stored: one job a group.
-    ///
-    /// # Cancel safety
-    /// As [`Self::run`].
-    pub(crate) async fn run_patiently<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let queue = &self.members;
-        let place = Arc::clone(&queue.places).acquire_owned().await.map_err(|_| Failure::Stopping)?;
-        self.start(queue, place, job).await
-    }
-
-    async fn start<T: Send + 'static>(
-        &self,
-        queue: &Queue,
-        place: tokio::sync::OwnedSemaphorePermit,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Failure> {
-        let running = Arc::clone(&queue.running).acquire_owned().await.map_err(|_| Failure::Stopping)?;
-        let outcome = spawn_blocking(move || {
-            let held = (place, running);
-            let outcome = job();
-            drop(held);
-            outcome
-        });
-        outcome.await.map_err(|error| {
-            if error.is_panic() {
-                self.metrics.panicked();
-            }
-            Failure::Internal
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc;
-
-    fn pool(workers: usize, waiting: usize) -> Pool {
-        Pool::new(NonZeroUsize::new(workers).unwrap(), waiting, Arc::new(Metrics::unread()))
-    }
-
-    #[tokio::test]
-    async fn full_queue_refuses_and_recovers() {
-        let pool = pool(1, 1);
-        let (release, gate) = mpsc::channel::<()>();
-        let first = tokio::spawn({
-            let pool = pool.clone();
-            async move { pool.run(Lane::Members, move || gate.recv().is_ok()).await }
-        });
-        while pool.members.places.available_permits() == 2 {
-            tokio::task::yield_now().await;
-        }
-        let second = tokio::spawn({
-            let pool = pool.clone();
-            async move { pool.run(Lane::Members, || 2).await }
-        });
-        while pool.members.places.available_permits() == 1 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(pool.run(Lane::Members, || 3).await, Err(Failure::Busy));
-        // The other lane is not concerned.
-        assert_eq!(pool.run(Lane::Door, || 4).await, Ok(4));
-        release.send(()).unwrap();
-        assert_eq!(first.await.unwrap(), Ok(true));
-        assert_eq!(second.await.unwrap(), Ok(2));
-        assert_eq!(pool.run(Lane::Members, || 5).await, Ok(5));
-    }
-
-    #[tokio::test]
-    async fn a_panic_frees_its_place() {
-        let pool = pool(1, 0);
-        let outcome = pool.run(Lane::Members, || -> u8 { panic!("on purpose") }).await;
-        assert_eq!(outcome, Err(Failure::Internal));
-        assert_eq!(pool.run(Lane::Members, || 1).await, Ok(1));
-    }
+/// On whose account a frame's proofs are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Flow {
+    /// A group, whose members have signed the frame.
+    Group(GroupId),
+    /// Whoever founds a group, by address. The group's id would say nothing: its founder chooses it.
+    Founder(Peer),
 }

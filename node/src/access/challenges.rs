@@ -103,7 +103,7 @@ impl Challenges {
         if used.len() >= MAX_USED {
             used.retain(|_, expires| now < *expires);
             if used.len() >= MAX_USED {
-                return Err(Failure::Busy);
+                return Err(Failure::busy());
             }
         }
         let first = used.insert(*challenge.nonce.as_bytes(), challenge.expires).is_none();
@@ -197,7 +197,7 @@ mod tests {
             assert_eq!(here.take(&at(nonce, UnixSeconds::new(1_060)), NOW), Ok(Ok(())));
         }
         nonce = [9; 32];
-        assert_eq!(here.take(&at(nonce, UnixSeconds::new(1_060)), NOW), Err(Failure::Busy));
+        assert_eq!(here.take(&at(nonce, UnixSeconds::new(1_060)), NOW), Err(Failure::busy()));
         assert_eq!(here.take(&at(nonce, UnixSeconds::new(1_120)), UnixSeconds::new(1_060)), Ok(Ok(())));
     }
 }

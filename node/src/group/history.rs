@@ -61,7 +61,7 @@ impl History {
         if let Some(known) = self.cached(&group, epoch) {
             return Ok(known);
         }
-        let _job = self.jobs.try_acquire().map_err(|_| Failure::Busy)?;
+        let _job = self.jobs.try_acquire().map_err(|_| Failure::busy())?;
         let state = if epoch == book.state.epoch() {
             let book = book.clone();
             self.env.pool.run_patiently(move || book.epoch_state()).await?.map_err(|_| Failure::Internal)?

@@ -1,6 +1,6 @@
 //! The checks on a frame that need the group's state, cheap before costly.
 
-use group_state::{Accepted, GroupState, admission};
+use group_state::{GroupState, Proposed, admission};
 use proofs::VerifyingKeys;
 use protocol::{Frame, Refusal, UnixSeconds, head::Place};
 
@@ -33,19 +33,15 @@ pub(super) fn admit(
     admission::check_time(state, frame, now, since).map_err(|refusal| telling(state, refusal, Some(now)))
 }
 
-/// Applies the frame, proofs included.
+/// Applies the frame; its proofs are left to the verifier.
 pub(super) fn fold(
     state: &GroupState,
     frame: &Frame,
     keys: &VerifyingKeys,
     metrics: &Metrics,
-) -> Result<Accepted, Failure> {
+) -> Result<Proposed, Failure> {
     metrics.checked(Stage::Fold);
-    let proposed = state.apply(frame, keys).map_err(|refusal| refused(state, frame, refusal, metrics))?;
-    if proposed.proof_count() > 0 {
-        metrics.checked(Stage::Proofs);
-    }
-    proposed.verify(keys).map_err(|refusal| telling(state, refusal, None))
+    state.apply(frame, keys).map_err(|refusal| refused(state, frame, refusal, metrics))
 }
 
 /// What the sender of a refused frame is told: of a message, only after its signature was found good.
@@ -63,7 +59,7 @@ fn refused(state: &GroupState, frame: &Frame, refusal: Refusal, metrics: &Metric
 }
 
 /// A refusal with the facts its sender needs to do better.
-fn telling(state: &GroupState, refusal: Refusal, now: Option<UnixSeconds>) -> Failure {
+pub(super) fn telling(state: &GroupState, refusal: Refusal, now: Option<UnixSeconds>) -> Failure {
     let stale = matches!(
         refusal,
         Refusal::StaleEpoch

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -10,7 +11,7 @@ use std::{
 
 use protocol::{GroupId, Refusal, Seq, SigningKey, body::Body};
 use tokio::{
-    sync::{Notify, OnceCell, Semaphore, mpsc, watch},
+    sync::{Notify, OnceCell, Semaphore, mpsc, oneshot, watch},
     time::Instant,
 };
 
@@ -97,7 +98,7 @@ impl Groups {
                 }
             }
         }
-        Err(Failure::Busy)
+        Err(Failure::busy())
     }
 
     /// Accepts a frame or says why not.
@@ -124,7 +125,7 @@ impl Groups {
                 return verdict;
             }
         }
-        Err(Failure::Busy)
+        Err(Failure::busy())
     }
 
     /// The answer to a frame that is a retry, found without its group being opened; `None` for a new one.
@@ -156,12 +157,18 @@ impl Groups {
         Ok(Stored { seq: taken.seq, log, received_at, duplicate: true })
     }
 
-    /// Founds a group, in a task of its own so that a lost connection does not stop it halfway.
+    /// Founds a group, in a task of its own so that a lost connection does not stop it halfway. One that is lost while
+    /// the proof still waits does.
     async fn found(&self, arrived: Arrived) -> Result<Stored, Failure> {
         let env = Arc::clone(&self.0.env);
         let groups = self.clone();
+        // Dropped with this future: whoever asked has gone.
+        let (asked, gone) = oneshot::channel::<Infallible>();
         let job = tokio::spawn(async move {
-            match groups.0.founding.create(&env, &arrived).await? {
+            let gone = async {
+                let _dropped = gone.await;
+            };
+            match groups.0.founding.create(&env, &arrived, gone).await? {
                 Ok(stored) => {
                     env.metrics.group_created();
                     Ok(stored)
@@ -169,7 +176,9 @@ impl Groups {
                 Err(taken) => groups.known(&arrived, taken).await,
             }
         });
-        job.await.map_err(|_| Failure::Internal)?
+        let outcome = job.await;
+        drop(asked);
+        outcome.map_err(|_| Failure::Internal)?
     }
 
     /// Takes about as long as refusing a frame of a group that exists.
@@ -205,7 +214,7 @@ impl Groups {
                 return done;
             }
         }
-        Err(Failure::Busy)
+        Err(Failure::busy())
     }
 
     /// Stops taking on work and waits until every task has answered what it was asked and ended.
@@ -260,7 +269,7 @@ impl Groups {
         if active.slots.len() >= self.0.env.settings.most_active.get() && !active.slots.contains_key(id) {
             evict(&mut active);
             if active.slots.len() >= self.0.env.settings.most_active.get() {
-                return Err(Failure::Busy);
+                return Err(Failure::busy());
             }
         }
         Ok(Some(Arc::clone(active.slots.entry(*id).or_default())))

@@ -6,7 +6,7 @@ use frame_log::{AppendError, Limit, Record, StoredRecord};
 use protocol::{GroupId, LeafId, Refusal, Seq, body::Body, head::Kind};
 use service_kit::limiter::Limiter;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 
@@ -16,13 +16,17 @@ use super::{
 };
 use crate::{
     failure::{Failure, too_fast},
-    verify::Lane,
+    metrics::Stage,
+    verify::{Flow, Lane},
 };
 
 /// How often a frame is judged anew because another writer was faster, before its sender is asked to come again.
 const MAX_ATTEMPTS: usize = 16;
 /// Buckets for the leaves of one group; a larger group has more leaves than are busy at once.
 const LEAF_BUCKETS: usize = 64;
+
+/// Where the answer to a frame goes, and how the task learns that nobody waits for it.
+type Reply = oneshot::Sender<Result<Stored, Failure>>;
 
 /// The task of one group.
 #[derive(Debug)]
@@ -115,12 +119,12 @@ impl Task {
     /// Answers one request. An error concerns the group as a whole, not the request.
     async fn handle(&mut self, request: Request) -> Result<(), Failure> {
         match request {
-            Request::Post { arrived, reply } => {
+            Request::Post { arrived, mut reply } => {
                 // Nobody waits for it and nothing has been begun.
                 if reply.is_closed() {
                     return Ok(());
                 }
-                let verdict = self.accept(&arrived).await;
+                let verdict = self.accept(&arrived, &mut reply).await;
                 let broken = matches!(verdict, Err(Failure::Unserved)).then_some(Failure::Unserved);
                 // The receiver may have gone meanwhile; the frame stays where it is.
                 let _gone = reply.send(verdict);
@@ -142,8 +146,8 @@ impl Task {
     }
 
     /// Accepts a frame or says why not; a frame that is already there is accepted again.
-    async fn accept(&mut self, arrived: &Arrived) -> Result<Stored, Failure> {
-        let verdict = self.try_accept(arrived).await;
+    async fn accept(&mut self, arrived: &Arrived, reply: &mut Reply) -> Result<Stored, Failure> {
+        let verdict = self.try_accept(arrived, reply).await;
         match verdict {
             // Its first copy may have been accepted a moment ago, and be why this one no longer fits.
             Err(Failure::Refused { .. } | Failure::NotAccepted) => match self.taken(arrived).await? {
@@ -154,9 +158,9 @@ impl Task {
         }
     }
 
-    async fn try_accept(&mut self, arrived: &Arrived) -> Result<Stored, Failure> {
+    async fn try_accept(&mut self, arrived: &Arrived, reply: &mut Reply) -> Result<Stored, Failure> {
         for _ in 0..MAX_ATTEMPTS {
-            let next = self.judge(arrived).await?;
+            let next = self.judge(arrived, reply).await?;
             let record = self.record(arrived);
             let expected = next.state.seq();
             match self.env.store.append(&self.id(), expected, record.clone()).await {
@@ -172,11 +176,11 @@ impl Task {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Failure::Busy)
+        Err(Failure::busy())
     }
 
     /// All checks in the order of their price; the book the frame leads to.
-    async fn judge(&self, arrived: &Arrived) -> Result<Book, Failure> {
+    async fn judge(&self, arrived: &Arrived, reply: &mut Reply) -> Result<Book, Failure> {
         let env = &self.env;
         let now = env.clock.now();
         let is_operation = arrived.frame.kind().is_operation();
@@ -187,12 +191,21 @@ impl Task {
             judge::admit(&self.book.state, &arrived.frame, now, self.book.epoch_since())?;
             self.charge_leaf(&arrived.frame.head().body)?;
         }
-        let accepted = {
+        let proposed = {
             let (state, frame, metrics) =
                 (self.book.state.clone(), arrived.frame.clone(), env.metrics.clone());
             let keys = env.keys;
             env.pool.run(Lane::Members, move || judge::fold(&state, &frame, keys, &metrics)).await??
         };
+        if proposed.proof_count() > 0 {
+            env.metrics.checked(Stage::Proofs);
+        }
+        let verdict = tokio::select! {
+            verdict = env.verifier.verify(Flow::Group(self.id()), proposed) => verdict?,
+            // The costliest part is not done for somebody who has gone; nothing has been written yet.
+            () = reply.closed() => return Err(Failure::Abandoned),
+        };
+        let accepted = verdict.map_err(|refusal| judge::telling(&self.book.state, refusal, None))?;
         if !is_operation {
             // A message is authenticated by folding it; before that it may not be told about epochs.
             judge::admit(&self.book.state, &arrived.frame, now, self.book.epoch_since())?;

@@ -29,7 +29,7 @@ impl<S: Send + Sync, T: FromStr + Send> FromRequestParts<S> for Id<T> {
 
 /// Who is at the other end: an address, or the part of one that is given to one household. Kept for the length of a
 /// request, to find the right bucket, and never shown.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Peer([u8; 8]);
 
 impl Peer {

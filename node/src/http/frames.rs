@@ -44,13 +44,15 @@ pub(crate) async fn send(
 ) -> Result<Answer<FrameReceipt>, Problem> {
     peer.charge(&app.limits.frames)?;
     let started = Instant::now();
-    let verdict = accept(&app, &group, body.frame.into()).await;
+    let verdict = accept(&app, &group, peer, body.frame.into()).await;
     let outcome = match &verdict {
         Ok(Stored { duplicate: false, .. }) => FrameOutcome::Accepted,
         Ok(Stored { duplicate: true, .. }) => FrameOutcome::Duplicate,
         Err(Failure::Refused { .. }) => FrameOutcome::Refused,
         Err(Failure::NotAccepted) => FrameOutcome::NotAccepted,
-        Err(Failure::Busy | Failure::Stopping | Failure::StorageFull) => FrameOutcome::Busy,
+        Err(Failure::Busy { .. } | Failure::Abandoned | Failure::Stopping | Failure::StorageFull) => {
+            FrameOutcome::Busy
+        }
         Err(
             Failure::Unserved
             | Failure::HistoryGap { .. }
@@ -66,7 +68,7 @@ pub(crate) async fn send(
     Ok(accepted.answer(FrameReceipt { receipt, duplicate: stored.duplicate }))
 }
 
-async fn accept(app: &App, group: &GroupId, bytes: Bytes) -> Result<Stored, Failure> {
+async fn accept(app: &App, group: &GroupId, peer: Peer, bytes: Bytes) -> Result<Stored, Failure> {
     let env = app.groups.env();
     env.metrics.checked(Stage::Decode);
     // Decoding checks every point in the frame, which can take as long as checking a proof.
@@ -75,7 +77,7 @@ async fn accept(app: &App, group: &GroupId, bytes: Bytes) -> Result<Stored, Fail
     if frame.head().group != *group {
         return Err(Failure::bare(protocol::Refusal::Malformed));
     }
-    app.groups.post(Arrived { frame: Arc::new(frame), bytes }).await
+    app.groups.post(Arrived { frame: Arc::new(frame), bytes, peer }).await
 }
 
 /// `GET …/frames`: a page of the log.

@@ -13,7 +13,9 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Refused { refusal, facts } => with_facts(Self::new(refusal.into()), facts),
             Failure::NotAccepted => Self::new(ErrorCode::NotAccepted),
-            Failure::Busy => Self::new(ErrorCode::Busy),
+            Failure::Busy { retry_after } => Self::new(ErrorCode::Busy).with_retry_after(retry_after),
+            // Heard by nobody.
+            Failure::Abandoned => Self::new(ErrorCode::Busy),
             Failure::Stopping => Self::new(ErrorCode::ShuttingDown),
             Failure::HistoryGap { horizon } => Self::new(ErrorCode::HistoryGap).with_horizon(horizon),
             Failure::NotFound => Self::new(ErrorCode::NotFound),
