@@ -176,7 +176,8 @@ impl Default for VerifySettings {
 
 impl VerifySettings {
     fn check(&self, problems: &mut Problems) {
-        let frame = protocol::limits::MAX_CHANGES;
+        // One for each branch, and one of an admin.
+        let frame = protocol::limits::MAX_CHANGES + 1;
         problems.require(
             self.batch_proofs.get() <= MAX_BATCH,
             "verify.batch_proofs",
@@ -185,12 +186,12 @@ impl VerifySettings {
         problems.require(
             self.queued_proofs.get() >= 4 * frame,
             "verify.queued_proofs",
-            "must be at least 256: a quarter of it has to have room for the largest frame",
+            "must be at least 260: a quarter of it has to have room for the largest frame",
         );
         problems.require(
             self.group_proofs.get() >= frame,
             "verify.group_proofs",
-            "must be at least 64: the largest frame has so many",
+            "must be at least 65: the largest frame has so many",
         );
         problems.require(!self.suspect_for.is_zero(), "verify.suspect_for", "must be more than 0");
     }

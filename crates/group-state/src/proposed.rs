@@ -62,13 +62,13 @@ pub fn verify_batch(
     if total <= 1 {
         return proposals.into_iter().map(|proposed| proposed.verify(keys)).collect();
     }
-    let mut statements = Vec::with_capacity(total);
+    let mut claims = Vec::with_capacity(total);
     let mut frames = Vec::with_capacity(proposals.len());
     for mut proposed in proposals {
         frames.push((proposed.proof_count(), proposed.next, proposed.effects));
-        statements.append(&mut proposed.statements);
+        claims.append(&mut proposed.claims);
     }
-    let mut verdicts = keys.verify_batch(&statements, rng).into_iter();
+    let mut verdicts = keys.verify_batch(&claims, rng).into_iter();
     let verdict = |(count, state, effects)| {
         // A verdict that is not there is none in favour.
         let held = verdicts.by_ref().take(count).filter(Result::is_ok).count();

@@ -11,7 +11,7 @@ use std::{
     hash::Hash,
 };
 
-/// Proofs a flow is granted at its turn. Below the largest frame's 64, so that who sends large frames waits several
+/// Proofs a flow is granted at its turn. Below the largest frame's 65, so that who sends large frames waits several
 /// rounds for each, and who sends small ones does not.
 pub(super) const QUANTUM: usize = 8;
 
