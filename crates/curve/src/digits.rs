@@ -25,6 +25,8 @@ use ark_ec::{AffineRepr, CurveGroup};
 use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fq, Fr};
 use ark_ff::{AdditiveGroup, Field, batch_inversion};
 
+use crate::constant_time::{Select, choice, negate_if, select_of_four};
+
 /// Steps of the scalar walk, and bits in each of the three slices.
 pub const STEPS: usize = 83;
 
@@ -54,16 +56,14 @@ impl Digit {
         Self { positive: bits(j), index }
     }
 
-    /// The point this digit selects from a table.
+    /// The point this digit selects from a table. Reads all four, whichever it is.
     pub fn select(self, table: &[EdwardsProjective; 4]) -> EdwardsProjective {
-        let [a, b, c, d] = table;
-        let point = match self.index & 3 {
-            0 => *a,
-            1 => *b,
-            2 => *c,
-            _ => *d,
-        };
-        if self.positive { point } else { -point }
+        self.choose(table)
+    }
+
+    fn choose<T: Select>(self, table: &[T; 4]) -> T {
+        let [low, high] = [1, 2].map(|bit| choice(self.index & bit != 0));
+        select_of_four(table, low, high).negate_if(choice(!self.positive))
     }
 }
 
@@ -157,15 +157,8 @@ impl GeneratorWindows {
     /// k·G: 83 mixed additions, the same for all bits.
     pub fn multiply(&self, bits: &impl Fn(usize) -> bool) -> EdwardsProjective {
         let mut accumulator = self.start.into_group();
-        for (j, [a, b, c, d]) in self.windows.iter().enumerate().rev() {
-            let digit = Digit::at(bits, j);
-            let point = match digit.index & 3 {
-                0 => a,
-                1 => b,
-                2 => c,
-                _ => d,
-            };
-            accumulator += if digit.positive { *point } else { -*point };
+        for (j, window) in self.windows.iter().enumerate().rev() {
+            accumulator += Digit::at(bits, j).choose(window);
         }
         accumulator
     }
@@ -177,7 +170,7 @@ pub fn scalar(bits: &impl Fn(usize) -> bool) -> Fr {
     let two = Fr::from(2u64);
     let low = two.pow([STEPS as u64]);
     let high = low.square();
-    let signed = |positive: bool, value: Fr| if positive { value } else { -value };
+    let signed = |positive: bool, value: Fr| negate_if(&value, choice(!positive));
     let mut k = two;
     for j in (0..STEPS).rev() {
         k.double_in_place();

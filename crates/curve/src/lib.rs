@@ -14,6 +14,7 @@
 //! operations, and secrets are compared in constant time and wiped on drop, but an attacker who measures time or cache
 //! lines on the same machine is outside what this crate defends against.
 
+mod constant_time;
 pub mod digits;
 pub mod field;
 mod point;

@@ -3,13 +3,13 @@
 use core::{cmp::Ordering, fmt, hash};
 use std::sync::OnceLock;
 
-use ark_ec::{AffineRepr, CurveGroup};
+use ark_ec::AffineRepr;
 use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fq};
 use ark_ff::AdditiveGroup;
 use ark_serialize::{CanonicalDeserialize, CanonicalSerialize};
 use sha2::{Digest, Sha256};
 
-use crate::subgroup;
+use crate::{constant_time, subgroup};
 
 /// Why 32 bytes are no [`Point`]. Always the fault of whoever sent them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -125,9 +125,9 @@ impl Point {
         Self { affine, bytes: compress(&affine) }
     }
 
-    /// Takes the result of a multiplication, `None` if it is the identity.
+    /// Takes the result of a multiplication by a secret, `None` if it is the identity.
     pub(crate) fn from_subgroup(point: EdwardsProjective) -> Option<Self> {
-        let affine = point.into_affine();
+        let affine = constant_time::to_affine(&point);
         (!affine.is_zero()).then(|| Self::from_affine_unchecked(affine))
     }
 }

@@ -12,9 +12,11 @@ use ark_ed_on_bn254::{EdwardsAffine, EdwardsProjective, Fr};
 use ark_ff::{AdditiveGroup, BigInt, PrimeField};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha512};
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
+    constant_time::Select,
     point::{self, Point},
     secret::TreeSecret,
 };
@@ -75,7 +77,7 @@ pub fn sign(secret: &TreeSecret, digest: &[u8; 32], rng: &mut (impl CryptoRng + 
         rng.fill_bytes(&mut fresh[..]);
         let mut nonce = wide(&[NONCE_LABEL, &secret.to_bytes()[..], &fresh[..], digest]);
         // A zero nonce would publish the secret; it needs a preimage of zero and costs one line to rule out.
-        let Some(commitment) = Point::from_subgroup(GeneratorTable::get().multiply(&nonce)) else {
+        let Some(commitment) = Point::from_subgroup(GeneratorTable::get().multiply_secret(&nonce)) else {
             continue;
         };
         let mut scalar = secret.scalar();
@@ -173,16 +175,53 @@ impl GeneratorTable {
         })
     }
 
+    /// A public scalar times the generator.
     fn multiply(&self, scalar: &Fr) -> EdwardsProjective {
+        let bytes = scalar_bytes(scalar);
+        let nibbles = bytes.iter().flat_map(|byte| [byte & 15, byte >> 4]);
+        let mut sum = EdwardsProjective::ZERO;
+        for (window, nibble) in self.windows.iter().zip(nibbles) {
+            if let Some(point) = usize::from(nibble).checked_sub(1).and_then(|index| window.get(index)) {
+                sum += point;
+            }
+        }
+        sum
+    }
+
+    /// As [`GeneratorTable::multiply`] for a scalar that nobody may learn: every entry is read, and something is added at
+    /// every step.
+    fn multiply_secret(&self, scalar: &Fr) -> EdwardsProjective {
         let bytes = Zeroizing::new(scalar_bytes(scalar));
         let nibbles = bytes.iter().flat_map(|byte| [byte & 15, byte >> 4]);
         let mut sum = EdwardsProjective::ZERO;
         for (window, nibble) in self.windows.iter().zip(nibbles) {
-            // Nibble zero adds the identity, so that the number of additions does not depend on the scalar.
-            let identity = EdwardsAffine::zero();
-            sum +=
-                usize::from(nibble).checked_sub(1).and_then(|index| window.get(index)).unwrap_or(&identity);
+            // Nibble zero adds the identity.
+            let mut chosen = EdwardsAffine::zero();
+            for (index, point) in (1u8..).zip(window) {
+                chosen = EdwardsAffine::select(&chosen, point, index.ct_eq(&nibble));
+            }
+            sum += chosen;
         }
         sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ark_ff::Field;
+
+    use super::*;
+
+    #[test]
+    fn both_multiplications_are_the_curves_own() {
+        let table = GeneratorTable::get();
+        let generator = EdwardsProjective::from(EdwardsAffine::generator());
+        let mut scalar = Fr::from(3u64);
+        let edges = [Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::from(15u64), Fr::from(16u64), Fr::from(0xf0f0u64)];
+        for n in 0..edges.len() + 20 {
+            let scalar = *edges.get(n).unwrap_or_else(|| scalar.square_in_place());
+            assert_eq!(table.multiply(&scalar), generator * scalar);
+            assert_eq!(table.multiply_secret(&scalar), generator * scalar);
+        }
     }
 }

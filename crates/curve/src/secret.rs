@@ -9,6 +9,7 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
+    constant_time::invert,
     digits::{self, DigitTable, GeneratorWindows, SECRET_BITS},
     field,
     point::Point,
@@ -97,8 +98,7 @@ impl TreeSecret {
         let mut product = other.multiply(&|index| self.bit(index));
         // 1 − y is zero for the identity only, which an odd scalar below the order cannot reach; `derive` is total
         // even so.
-        let inverse = (product.z - product.y).inverse().unwrap_or(Fq::ZERO);
-        let u = (product.z + product.y) * inverse;
+        let u = (product.z + product.y) * invert(&(product.z - product.y));
         product.zeroize();
         SharedU { u }
     }

@@ -12,8 +12,12 @@ mod replay;
 
 #[test]
 fn the_corpus_holds_its_seeds() {
-    let worlds =
-        [("alone", World::new()), ("two", World::of(2)), ("five", World::of(5)), ("motley", crate::hash::motley())];
+    let worlds = [
+        ("alone", World::new()),
+        ("two", World::of(2)),
+        ("five", World::of(5)),
+        ("motley", crate::hash::motley()),
+    ];
     for (name, world) in worlds {
         replay::check_seed("tree", name, &world.tree.to_bytes());
     }
