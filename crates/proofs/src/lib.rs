@@ -13,6 +13,7 @@ mod claim;
 mod development;
 mod hash;
 mod msm;
+mod pairing;
 mod proof;
 mod statement;
 mod table;
