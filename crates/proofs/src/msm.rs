@@ -88,17 +88,18 @@ impl<P: SWCurveConfig> FixedBases<P> {
         Self { multiples: Projective::normalize_batch(&multiples) }
     }
 
-    /// Σ scalarᵢ·base of index first + i; scalars beyond the last base are ignored.
-    pub(crate) fn sum(&self, first: usize, scalars: &[P::ScalarField]) -> Projective<P>
+    /// Σ scalar·base over pairs of a base's index and a scalar; indices beyond the last base are ignored.
+    pub(crate) fn sum(&self, terms: impl Iterator<Item = (usize, P::ScalarField)>) -> Projective<P>
     where
         P::ScalarField: PrimeField<BigInt = BigInt<4>>,
     {
-        let multiples = self.multiples.get(first * Self::WINDOWS..).unwrap_or_default();
-        let digits: Vec<i16> = scalars
-            .iter()
-            .flat_map(|scalar| SignedDigits::new(&scalar.into_bigint(), Self::WIDTH).take(Self::WINDOWS))
-            .collect();
-        bucket_sum(1 << (Self::WIDTH - 1), || digits.iter().copied().zip(multiples))
+        let mut entries = Vec::with_capacity(terms.size_hint().0 * Self::WINDOWS);
+        for (index, scalar) in terms {
+            let start = index * Self::WINDOWS;
+            let multiples = self.multiples.get(start..start + Self::WINDOWS).unwrap_or_default();
+            entries.extend(SignedDigits::new(&scalar.into_bigint(), Self::WIDTH).zip(multiples));
+        }
+        bucket_sum(1 << (Self::WIDTH - 1), || entries.iter().copied())
     }
 }
 
@@ -351,7 +352,7 @@ mod tests {
             let g1: Vec<G1Affine> = bases::<G1Projective>(&picks);
             let first = first.min(g1.len());
             let expected = naive(&g1[first..], &scalars);
-            prop_assert_eq!(FixedBases::new(&g1).sum(first, &scalars), expected);
+            prop_assert_eq!(FixedBases::new(&g1).sum((first..).zip(scalars)), expected);
         }
 
         #[test]

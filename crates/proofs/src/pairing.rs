@@ -60,9 +60,12 @@ pub(crate) fn miller_product(pairs: &[(G1Projective, &Lines)]) -> Fq12 {
 const LEAST_SHARE: usize = 8;
 
 #[cfg(feature = "parallel")]
-fn shares<T: Sync>(pairs: &[T], work: impl Fn(&[T]) -> Fq12 + Sync) -> Fq12 {
+fn shares<T: Sync>(pairs: &[T], work: impl Fn(&[T]) -> Fq12 + Send + Sync) -> Fq12 {
     use rayon::prelude::*;
     let share = pairs.len().div_ceil(rayon::current_num_threads()).max(LEAST_SHARE);
+    if pairs.len() <= share {
+        return work(pairs);
+    }
     pairs.par_chunks(share).map(work).reduce(|| Fq12::ONE, |left, right| tower::mul(&left, &right))
 }
 

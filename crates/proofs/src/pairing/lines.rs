@@ -2,7 +2,7 @@
 
 use ark_bn254::{Config, Fq, Fq2, G2Affine, g2};
 use ark_ec::{AffineRepr, bn::BnConfig, short_weierstrass::SWCurveConfig};
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::Field;
 
 use super::{
     Evaluation, digits,
@@ -276,8 +276,10 @@ fn projective(points: &[G2Affine]) -> Vec<Lines> {
 
 /// Inverts all non-zero elements with one inversion; zeros stay. An inverse is the conjugate over the norm.
 fn invert_all2(values: &mut [Fq2]) {
-    let mut norms: Vec<Fq> =
-        values.iter().map(|value| Fq::sum_of_products(&[value.c0, value.c1], &[value.c0, value.c1])).collect();
+    let mut norms: Vec<Fq> = values
+        .iter()
+        .map(|value| Fq::sum_of_products(&[value.c0, value.c1], &[value.c0, value.c1]))
+        .collect();
     invert_all(&mut norms);
     for (value, norm) in values.iter_mut().zip(norms) {
         *value = Fq2::new(value.c0 * norm, -(value.c1 * norm));

@@ -44,7 +44,10 @@ impl Wide {
     /// The reduced element, of a sum of at most two products.
     #[inline(never)]
     pub(super) fn reduce(&self) -> Fq2 {
-        Fq2::new(element(&subtract_modulus(&self.re_reduced())), element(&subtract_modulus(&reduced(&self.im))))
+        Fq2::new(
+            element(&subtract_modulus(&self.re_reduced())),
+            element(&subtract_modulus(&reduced(&self.im))),
+        )
     }
 
     /// The reduced element, of a sum of at most three products.
@@ -104,10 +107,7 @@ pub(super) fn mul2(a: &Fq2, b: &Fq2) -> Fq2 {
 #[inline(never)]
 pub(super) fn square2(a: &Fq2) -> Fq2 {
     let (a0, a1) = (&a.c0.0.0, &a.c1.0.0);
-    Fq2::new(
-        single(&subtract(a0, a1), &add_unreduced(a0, a1)),
-        single(a0, &add_unreduced(a1, a1)),
-    )
+    Fq2::new(single(&subtract(a0, a1), &add_unreduced(a0, a1)), single(a0, &add_unreduced(a1, a1)))
 }
 
 /// a·b for a below p and b below 2p.
