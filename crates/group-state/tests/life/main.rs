@@ -169,6 +169,29 @@ fn proofs_of_one_frame_do_not_change_places() {
     assert_eq!(verdict(state, &twice), Err(Refusal::BadProof));
 }
 
+/// Anybody can make another proof of the same statement: turning the signs of A and B is the simplest way. It does not
+/// make another frame, so it is no way to have one applied twice.
+#[test]
+fn another_proof_of_the_same_branch_is_the_same_frame_and_no_replay() {
+    let (state, frame) = removal();
+    let mut other = frame.clone();
+    for proof in &mut other.proofs {
+        proof[31] ^= 0x80;
+        proof[95] ^= 0x80;
+    }
+    assert_ne!(other.proofs, frame.proofs);
+    assert_eq!((other.hash(), other.head_bytes()), (frame.hash(), frame.head_bytes()));
+    assert_eq!(verdict(state, &other), verdict(state, frame), "accepted, to the same state");
+    let after = state.apply(frame, keys()).unwrap().verify(keys()).unwrap().state;
+    for again in [frame, &other] {
+        assert_eq!(verdict(&after, again), Err(Refusal::StaleEpoch));
+    }
+    // One sign alone makes no proof.
+    let mut broken = frame.clone();
+    broken.proofs[0][31] ^= 0x80;
+    assert_eq!(verdict(state, &broken), Err(Refusal::BadProof));
+}
+
 #[test]
 fn a_proof_of_another_frame_is_none() {
     let life = life();
