@@ -225,6 +225,22 @@ fn the_protocol_tells_every_refusal() {
     }
 }
 
+/// The tests that the argument for soundness points at are there.
+#[test]
+fn the_soundness_page_names_tests_that_exist() {
+    let code: String = files_below(&root().join("crates"), "rs").iter().map(|file| read(file)).collect();
+    let is_name = |span: &String| {
+        span.matches('_').count() >= 3
+            && span.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+    };
+    let page = read(&root().join("docs/src/protocol/soundness.md"));
+    let named: BTreeSet<String> = spans(&page).into_iter().filter(is_name).collect();
+    assert!(named.len() > 15, "the tests were not found");
+    for name in named {
+        assert!(code.contains(&format!("fn {name}()")), "soundness.md names {name}");
+    }
+}
+
 /// Every future of the client says what happens when it is dropped.
 #[test]
 fn the_library_page_has_every_future() {
