@@ -1,6 +1,6 @@
 //! Processor time and wall time of repeated work.
 
-use std::{fs, hint::black_box, time::Instant};
+use std::{hint::black_box, time::Instant};
 
 /// Medians, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,12 +18,12 @@ impl Time {
     }
 }
 
-/// The median of some samples, each long enough for the system's coarse clock of processor time.
+/// The median of some samples, each long enough that what reads the clocks does not matter.
 pub(crate) fn median<T>(samples: usize, mut work: impl FnMut() -> T) -> Time {
     let start = Instant::now();
     black_box(work());
     let once = start.elapsed().as_secs_f64() * 1e3;
-    // At least 200 ms, unless one call is longer: the clock ticks every few milliseconds on some systems.
+    // At least 200 ms, unless one call is longer.
     let repetitions = (200.0 / once.max(1e-6)).clamp(1.0, 1e6);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between one and a million")]
     let repetitions = repetitions as u32;
@@ -45,13 +45,12 @@ pub(crate) fn median<T>(samples: usize, mut work: impl FnMut() -> T) -> Time {
     Time { processor: middle(|time| time.processor), wall: middle(|time| time.wall) }
 }
 
-/// Milliseconds all threads of this process have run.
+/// Milliseconds all threads of this process have run, those that have ended included.
 pub(crate) fn processor_ms() -> f64 {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else { return 0.0 };
-    let nanoseconds: f64 = threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok())
-        .filter_map(|line| line.split_whitespace().next()?.parse::<f64>().ok())
-        .sum();
-    nanoseconds / 1e6
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    #[expect(clippy::cast_precision_loss, reason = "days in nanoseconds are far below 2^52")]
+    let nanoseconds = time.tv_nsec as f64;
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a process")]
+    let seconds = time.tv_sec as f64;
+    seconds * 1e3 + nanoseconds / 1e6
 }
