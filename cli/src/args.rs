@@ -253,6 +253,9 @@ pub(crate) enum KeysCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DevelopArgs {
+    /// Make those of this circuit only.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) circuit: Option<String>,
     /// Folder for the keys and their keys.toml.
     #[arg(long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,

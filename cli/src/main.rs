@@ -65,7 +65,10 @@ fn code(error: &anyhow::Error) -> Option<&'static str> {
     if error.to_string().ends_with(']') {
         return None;
     }
-    Some(if error.chain().any(|cause| cause.is::<service_kit::config::ConfigError>()) {
+    let settings = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<service_kit::config::ConfigError>() || cause.is::<node::ParametersError>()
+    };
+    Some(if error.chain().any(settings) {
         "settings"
     } else if error.chain().any(|cause| cause.is::<std::io::Error>()) {
         "io"

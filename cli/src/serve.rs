@@ -16,6 +16,9 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         return Ok(std::io::stdout().write_all(config::render(&settings)?.as_bytes())?);
     }
     logging::init(&settings.log)?;
+    // Before anything is said about serving; the node reads them once more.
+    let parameters = settings.proofs.clone();
+    tokio::task::spawn_blocking(move || parameters.load()).await??;
     let address = settings.listen.address;
     let listener =
         TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))?;

@@ -12,10 +12,11 @@ use crate::{
     output,
 };
 
-/// Makes the keys of all circuits, compares them with the pinned hashes, and keeps them where asked to.
+/// Makes the keys of the circuits asked for, compares them with the pinned hashes, and keeps them where asked to.
 pub(super) fn develop(cli: &Cli, args: &DevelopArgs) -> Result<()> {
     let mut keys = Vec::new();
-    for circuit in Circuit::ALL {
+    let only = args.circuit.as_deref().map(super::circuit).transpose()?;
+    for circuit in Circuit::ALL.into_iter().filter(|circuit| only.is_none_or(|only| only == *circuit)) {
         let key = setup_development(circuit, |stage| {
             let _ = writeln!(std::io::stderr(), "{}: {}", circuit.name(), named(stage));
         })?;

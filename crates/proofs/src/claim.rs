@@ -1,8 +1,9 @@
 //! What a proof can be a proof of.
 
+use ark_bn254::Fr;
 use protocol::FrameDigest;
 
-use crate::{admin::AdminStatement, statement::Statement, tier::Circuit};
+use crate::{admin::AdminStatement, statement::Statement, table::LevelTable, tier::Circuit};
 
 /// What a proof is checked against.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,15 @@ impl Claim {
         match self {
             Self::Branch(statement) => statement.digest(),
             Self::Admin(statement) => statement.digest(),
+        }
+    }
+
+    /// The public inputs in the circuit's order, for those who check proofs with other programs.
+    #[must_use]
+    pub fn public_inputs(&self) -> Vec<Fr> {
+        match self {
+            Self::Branch(statement) => statement.expand(LevelTable::batch(statement.siblings())).inputs(),
+            Self::Admin(statement) => statement.inputs().to_vec(),
         }
     }
 }

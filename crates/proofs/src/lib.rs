@@ -37,7 +37,8 @@ pub use proof::{Proof, ProofFormatError};
 #[cfg(feature = "prover")]
 pub use prover::{
     Constraint, ConstraintSystem, Control, ProveError, ProveStage, ProvingKey, ProvingKeyError,
-    ProvingKeyParts, SetupError, SetupStage, constraint_system, prove, prove_admin, setup_development,
+    ProvingKeyParts, SetupError, SetupStage, admin_witness, constraint_system, prove, prove_admin,
+    setup_development,
 };
 pub use statement::{Statement, StatementError};
 pub use tier::{Circuit, Tier};

@@ -109,14 +109,32 @@ pub fn prove_admin(
     control: &Control<'_>,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Proof, ProveError> {
+    control.enter(ProveStage::Witness)?;
+    let values = admin_witness(key, statement, secret, path)?;
+    finish(key, &values, &statement.inputs(), control, rng)
+}
+
+/// The assignment of the admin circuit's variables, for comparing provers: the constant one, the public inputs, the
+/// private variables.
+///
+/// IMPORTANT: it contains the secret.
+///
+/// # Errors
+///
+/// [`ProveError::WrongCircuit`], [`ProveError::SecretMismatch`].
+pub fn admin_witness(
+    key: &ProvingKey,
+    statement: &AdminStatement,
+    secret: &AdminSecret,
+    path: &AdminPath,
+) -> Result<Zeroizing<Vec<Fr>>, ProveError> {
     if key.circuit() != Circuit::Admin {
         return Err(ProveError::WrongCircuit { needed: Circuit::Admin, got: key.circuit() });
     }
-    control.enter(ProveStage::Witness)?;
     let mut builder = Builder::for_witness(key.shape.matrices.variables);
     circuit::admin::synthesize(&mut builder, statement, secret, path)
         .map_err(|_| ProveError::SecretMismatch { position: 0 })?;
-    finish(key, &builder.into_values(), &statement.inputs(), control, rng)
+    Ok(builder.into_values())
 }
 
 /// From an assignment to a proof that was checked against the public inputs it is meant for.

@@ -25,6 +25,7 @@ mod lost_connections;
 mod mailboxes;
 mod measure;
 mod overload;
+mod parameters;
 mod process;
 mod reading;
 mod removed_member;

@@ -2,7 +2,7 @@
 
 use ark_bn254::{Bn254, Fr, G1Affine, G1Projective, G2Affine};
 use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM, pairing::Pairing};
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::{AdditiveGroup, Field, PrimeField};
 use rand_core::CryptoRng;
 
 use crate::{
@@ -82,13 +82,9 @@ pub(super) fn first_shares(relation: &Relation, bases: &Bases) -> Vec<G1Affine> 
     }
     let add_up = |column: &Vec<(G1Affine, Fr)>| {
         column.iter().fold(G1Projective::ZERO, |sum, (point, coefficient)| {
-            if *coefficient == Fr::ONE {
-                sum + point
-            } else if *coefficient == -Fr::ONE {
-                sum - point
-            } else {
-                sum + *point * coefficient
-            }
+            // Most coefficients are small or the negative of something small, and small ones cost little.
+            let (plus, minus) = (coefficient.into_bigint(), (-*coefficient).into_bigint());
+            if minus < plus { sum - point.mul_bigint(minus) } else { sum + point.mul_bigint(plus) }
         })
     };
     #[cfg(feature = "parallel")]

@@ -10,6 +10,8 @@
     reason = "test helpers; each test binary uses its part"
 )]
 
+pub mod powers;
+
 use std::{
     fs,
     path::{Path, PathBuf},
