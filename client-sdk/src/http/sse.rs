@@ -168,6 +168,19 @@ mod tests {
     }
 
     #[test]
+    fn the_corpus_of_the_fuzzer_is_read_the_same_however_it_is_cut() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fuzz/corpus/event_stream");
+        let mut replayed = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            let single: Vec<&[u8]> = bytes[1..].chunks(1).collect();
+            assert_eq!(parse(&[&bytes[1..]]), parse(&single));
+            replayed += 1;
+        }
+        assert!(replayed > 1);
+    }
+
+    #[test]
     fn fields_are_read_as_the_standard_says() {
         let problem = |code: &str| format!("{{\"code\":\"{code}\"}}");
         let busy = Event::parse("problem", "", &problem("busy")).unwrap();

@@ -284,3 +284,25 @@ fn errors_that_cancel_need_coefficients_that_agree() {
     expected[3..5].fill(Err(ProofError::Mismatch));
     assert_eq!(keys.verify_batch(&items, &mut rng(6)), expected);
 }
+
+/// What a verifier remembers of a sibling belongs to its level and its tier: the same siblings in another order, or in
+/// another tier, are other inputs, before and after they were remembered.
+#[test]
+fn remembered_siblings_do_not_change_places() {
+    let keys = VerifyingKeys::development();
+    let small = Branch::random(4, 7);
+    let mut turned = Branch::random(4, 7);
+    turned.siblings.rotate_left(1);
+    let mut large = Branch::random(12, 7);
+    large.siblings[..4].copy_from_slice(&small.siblings);
+    let cases = [(&small, Tier::T8), (&turned, Tier::T8), (&large, Tier::T16)];
+    let proofs = cases.map(|(branch, tier)| forge(tier.into(), &inputs(branch, tier)));
+    for _ in 0..3 {
+        for (own, (branch, _)) in cases.iter().enumerate() {
+            for (other, proof) in proofs.iter().enumerate() {
+                let expected = if own == other { Ok(()) } else { Err(ProofError::Mismatch) };
+                assert_eq!(keys.verify(&branch.statement().into(), proof), expected, "{own} {other}");
+            }
+        }
+    }
+}

@@ -18,7 +18,7 @@ pub fn check_seed(target: &str, name: &str, bytes: &[u8]) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, bytes).unwrap();
     }
-    assert_eq!(fs::read(&path).ok().as_deref(), Some(bytes), "{target}/{name}");
+    assert!(fs::read(&path).ok().as_deref() == Some(bytes), "{target}/{name} is not what it should be");
 }
 
 /// The files of a corpus in the order of their names.
