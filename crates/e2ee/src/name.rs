@@ -106,12 +106,13 @@ impl FileName {
     #[must_use]
     pub fn sanitise(name: &str) -> Self {
         let plain: String = name.chars().map(|c| if unsafe_in_file_name(c) { '_' } else { c }).collect();
-        let trimmed = plain.trim().trim_end_matches(['.', ' ']);
-        if trimmed.is_empty() {
+        // Shortened first: what is cut off might be all that kept the name from being a reserved one.
+        let short = shorten(trim_end(plain.trim_start()), Self::MAX);
+        if short.is_empty() {
             return Self("unnamed".to_owned());
         }
-        let marked = if trimmed.starts_with('.') || is_device(trimmed) { "_" } else { "" };
-        Self(shorten(&format!("{marked}{trimmed}"), Self::MAX))
+        let is_reserved = short.starts_with('.') || is_device(&short);
+        Self(if is_reserved { shorten(&format!("_{short}"), Self::MAX) } else { short })
     }
 
     /// The name.
@@ -161,7 +162,12 @@ fn shorten(name: &str, max: usize) -> String {
         end -= 1;
     }
     let cut = format!("{}{extension}", name.get(..end).unwrap_or_default());
-    cut.trim_end_matches(|c: char| c == '.' || c.is_whitespace()).to_owned()
+    trim_end(&cut).to_owned()
+}
+
+/// The name without the blanks and dots at its end.
+fn trim_end(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c == '.' || c.is_whitespace())
 }
 
 macro_rules! shown {
@@ -227,10 +233,15 @@ mod tests {
             ("a\u{0}b\r\nc", "a_b__c"),
             ("photo\u{202e}gpj.exe", "photo_gpj.exe"),
             ("trailing. . ", "trailing"),
+            ("wide blank\u{3000}.", "wide blank"),
+            (".\u{3000}.", "unnamed"),
         ];
         for (given, safe) in cases {
             assert_eq!(FileName::sanitise(given).as_str(), safe);
         }
+        // Whatever is cut off, what remains is no device.
+        let device = format!("con{}x", " ".repeat(300));
+        assert_eq!(FileName::sanitise(&device).as_str(), "_con");
         let long = format!("{}.tar.gz", "ü".repeat(200));
         let short = FileName::sanitise(&long);
         assert!(short.as_str().len() <= FileName::MAX && short.as_str().ends_with("ü.gz"));

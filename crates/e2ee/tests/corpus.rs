@@ -76,6 +76,8 @@ fn the_corpora_hold_their_seeds() {
         ("address", "https://node.example:8443/kith".to_owned()),
         ("address-of-numbers", "http://[::1]:80".to_owned()),
         ("name", "Ada Lovelace".to_owned()),
+        ("wide-blank", "a\u{3000}.".to_owned()),
+        ("device-when-cut", format!("con{}x", " ".repeat(300))),
     ] {
         replay::check_seed("pasted", name, text.as_bytes());
     }
