@@ -2,48 +2,64 @@
 //!
 //! An affine addition costs six multiplications once inversions are shared, about half of a mixed projective one, and
 //! thousands of additions of a bucket pass can share one inversion. Scalars of a witness are mostly bits, so zero
-//! scalars are dropped first and the window is chosen by the number of long ones.
-#![allow(
-    clippy::indexing_slicing,
-    reason = "indices are computed from the lengths of the vectors they index"
-)]
+//! scalars are dropped first and the window is chosen by the number of long ones. Long ones are split into two of half
+//! the length, which halves the number of times that buckets are emptied.
 
-use ark_ec::{
-    AffineRepr, CurveGroup, VariableBaseMSM,
-    short_weierstrass::{Affine, Projective, SWCurveConfig},
-};
-use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField, Zero};
-use zeroize::{Zeroize, Zeroizing};
+mod buckets;
+mod fixed;
+#[cfg_attr(not(feature = "prover"), allow(dead_code, reason = "only the prover splits scalars"))]
+mod split;
+
+use ark_ec::short_weierstrass::{Affine, Projective};
+use ark_ff::{AdditiveGroup, BigInt};
+use zeroize::Zeroizing;
+
+use self::buckets::{FEW, XY, bucket_sum};
+pub(crate) use self::{fixed::FixedBases, split::Endomorphic};
 
 /// Bits of a scalar; both groups have the scalar field of BN254.
 const SCALAR_BITS: usize = 254;
 
-/// Σ scalarᵢ·baseᵢ over the shorter of the two sequences.
-pub(crate) fn msm<P>(bases: &[Affine<P>], scalars: &[BigInt<4>]) -> Projective<P>
-where
-    P: SWCurveConfig,
-{
-    let used: Vec<u32> =
-        (0u32..).zip(bases.iter().zip(scalars)).filter(|(_, (_, s))| !is_zero(s)).map(|(i, _)| i).collect();
-    if used.is_empty() {
-        return Projective::ZERO;
-    }
-    let long = used.iter().filter(|i| bits(&scalars[**i as usize]) > 16).count();
-    let width = window_width(long.max(1));
-    let windows = SCALAR_BITS / width + 1;
-    // Digits of one window lie together, since windows are worked on one at a time or by different threads.
-    let mut digits = Zeroizing::new(vec![0i16; windows * used.len()]);
-    for (position, index) in used.iter().enumerate() {
-        for (window, digit) in SignedDigits::new(&scalars[*index as usize], width).take(windows).enumerate() {
-            digits[window * used.len() + position] = digit;
+/// Σ scalarᵢ·baseᵢ over the shorter of the two sequences, for scalars below the order.
+#[cfg_attr(not(feature = "prover"), allow(dead_code, reason = "only the prover splits scalars"))]
+pub(crate) fn msm<P: Endomorphic>(bases: &[Affine<P>], scalars: &[BigInt<4>]) -> Projective<P> {
+    let parts = Zeroizing::new(scalars.iter().map(split::split).collect::<Vec<_>>());
+    msm_of_parts(bases, &parts)
+}
+
+/// Σ (k₁ + λ·k₂)ᵢ·baseᵢ over the shorter of the two sequences, for parts below 2^127 in absolute value.
+pub(crate) fn msm_of_parts<P: Endomorphic>(bases: &[Affine<P>], parts: &[[i128; 2]]) -> Projective<P> {
+    // With room for all, so that no copy is left behind.
+    let mut terms = Zeroizing::new(Vec::with_capacity(2 * bases.len()));
+    let mut points = Vec::with_capacity(2 * bases.len());
+    for (base, [first, second]) in bases.iter().zip(parts) {
+        if *first != 0 {
+            terms.push(*first);
+            points.push(XY::of(base));
+        }
+        if *second != 0 {
+            terms.push(*second);
+            points.push(XY::of(base).image());
         }
     }
-    let of_window = |digits: &[i16]| {
-        bucket_sum(1 << (width - 1), || {
-            digits.iter().zip(&used).map(|(digit, index)| (*digit, &bases[*index as usize]))
-        })
+    let length = |term: &i128| 128 - term.unsigned_abs().leading_zeros() as usize;
+    let Some(longest) = terms.iter().map(length).max() else { return Projective::ZERO };
+    let long = terms.iter().filter(|term| length(term) > 16).count();
+    let width = window_width(longest, long.max(1));
+    let windows = longest / width + 1;
+    // Digits of one window lie together, since windows are worked on one at a time or by different threads.
+    let mut digits = Zeroizing::new(vec![0i16; windows * terms.len()]);
+    for (position, term) in terms.iter().enumerate() {
+        let magnitude = term.unsigned_abs();
+        let own = digits.iter_mut().skip(position).step_by(terms.len());
+        for (slot, digit) in own.zip(SignedDigits::of(magnitude, width)) {
+            *slot = if *term < 0 { -digit } else { digit };
+        }
+    }
+    let piece = |(digits, points): (&[i16], &[XY<P>])| {
+        bucket_sum(1 << (width - 1), digits.iter().copied().zip(points.iter().copied()))
     };
-    let sums = per_window(&digits, used.len(), of_window);
+    let sums = per_window(&digits, &points, piece);
     sums.into_iter().rev().fold(Projective::ZERO, |mut sum, window| {
         for _ in 0..width {
             sum.double_in_place();
@@ -52,55 +68,49 @@ where
     })
 }
 
+/// The sum of each window, given the digits of one window after the other.
+///
+/// Each thread takes whole windows; those left over are cut in as many pieces as there are threads, so that none waits.
 #[cfg(feature = "parallel")]
-fn per_window<T: Send>(digits: &[i16], length: usize, work: impl Fn(&[i16]) -> T + Send + Sync) -> Vec<T> {
+fn per_window<P: Endomorphic>(
+    digits: &[i16],
+    points: &[XY<P>],
+    work: impl Fn((&[i16], &[XY<P>])) -> Projective<P> + Send + Sync,
+) -> Vec<Projective<P>> {
     use rayon::prelude::*;
-    digits.par_chunks_exact(length).map(work).collect()
+    let threads = rayon::current_num_threads();
+    let windows = digits.len() / points.len();
+    let whole = windows - windows % threads;
+    let pieces: Vec<_> = digits
+        .chunks_exact(points.len())
+        .enumerate()
+        .flat_map(|(window, digits)| {
+            let pieces = if window < whole || points.len() < MANY { 1 } else { threads };
+            let size = points.len().div_ceil(pieces);
+            digits.chunks(size).zip(points.chunks(size)).map(move |piece| (window, piece))
+        })
+        .collect();
+    let sums: Vec<_> = pieces.into_par_iter().map(|(window, piece)| (window, work(piece))).collect();
+    let mut windows = vec![Projective::ZERO; windows];
+    for (window, sum) in sums {
+        if let Some(slot) = windows.get_mut(window) {
+            *slot += sum;
+        }
+    }
+    windows
 }
+
+/// Points of which it pays to cut a window in pieces, each of which empties buckets of its own.
+#[cfg(feature = "parallel")]
+const MANY: usize = 4096;
 
 #[cfg(not(feature = "parallel"))]
-fn per_window<T>(digits: &[i16], length: usize, work: impl Fn(&[i16]) -> T) -> Vec<T> {
-    digits.chunks_exact(length).map(work).collect()
-}
-
-/// Points that many sums share, with their multiples by all powers of 2^8 at hand.
-///
-/// One bucket pass then serves all windows of all scalars. A point takes 2 kB.
-pub(crate) struct FixedBases<P: SWCurveConfig> {
-    multiples: Vec<Affine<P>>,
-}
-
-impl<P: SWCurveConfig> FixedBases<P> {
-    const WIDTH: usize = 8;
-    const WINDOWS: usize = SCALAR_BITS / Self::WIDTH + 1;
-
-    pub(crate) fn new(bases: &[Affine<P>]) -> Self {
-        let mut multiples = Vec::with_capacity(bases.len() * Self::WINDOWS);
-        for base in bases {
-            let mut multiple = base.into_group();
-            for _ in 0..Self::WINDOWS {
-                multiples.push(multiple);
-                for _ in 0..Self::WIDTH {
-                    multiple.double_in_place();
-                }
-            }
-        }
-        Self { multiples: Projective::normalize_batch(&multiples) }
-    }
-
-    /// Σ scalar·base over pairs of a base's index and a scalar; indices beyond the last base are ignored.
-    pub(crate) fn sum(&self, terms: impl Iterator<Item = (usize, P::ScalarField)>) -> Projective<P>
-    where
-        P::ScalarField: PrimeField<BigInt = BigInt<4>>,
-    {
-        let mut entries = Vec::with_capacity(terms.size_hint().0 * Self::WINDOWS);
-        for (index, scalar) in terms {
-            let start = index * Self::WINDOWS;
-            let multiples = self.multiples.get(start..start + Self::WINDOWS).unwrap_or_default();
-            entries.extend(SignedDigits::new(&scalar.into_bigint(), Self::WIDTH).zip(multiples));
-        }
-        bucket_sum(1 << (Self::WIDTH - 1), || entries.iter().copied())
-    }
+fn per_window<P: Endomorphic>(
+    digits: &[i16],
+    points: &[XY<P>],
+    work: impl Fn((&[i16], &[XY<P>])) -> Projective<P>,
+) -> Vec<Projective<P>> {
+    digits.chunks_exact(points.len()).map(|digits| work((digits, points))).collect()
 }
 
 /// Digits of a scalar to base 2^width, each in (−2^(width−1), 2^(width−1)], the least significant first.
@@ -114,6 +124,11 @@ struct SignedDigits {
 impl SignedDigits {
     const fn new(scalar: &BigInt<4>, width: usize) -> Self {
         Self { limbs: scalar.0, width, offset: 0, carry: 0 }
+    }
+
+    fn of(value: u128, width: usize) -> Self {
+        let half = |value: u128| u64::try_from(value & u128::from(u64::MAX)).unwrap_or_default();
+        Self::new(&BigInt([half(value), half(value >> 64), 0, 0]), width)
     }
 }
 
@@ -133,177 +148,23 @@ impl Iterator for SignedDigits {
     }
 }
 
-/// The window width with the fewest field multiplications: six for an affine addition, 26 for emptying a bucket.
-fn window_width(long_scalars: usize) -> usize {
-    (3..=14).min_by_key(|c| (SCALAR_BITS / c + 1) * (long_scalars * 6 + (1 << (c - 1)) * 26)).unwrap_or(8)
-}
-
-/// Σ digit·point for digits of absolute value at most `buckets`. `entries` is iterated over twice.
-fn bucket_sum<'a, P, I>(buckets: usize, entries: impl Fn() -> I) -> Projective<P>
-where
-    P: SWCurveConfig,
-    I: Iterator<Item = (i16, &'a Affine<P>)>,
-{
-    // Counting sort: bucket b holds points[starts[b]..starts[b] + lengths[b]].
-    let mut lengths = vec![0usize; buckets + 1];
-    for (digit, point) in entries() {
-        if digit != 0 && !point.is_zero() {
-            lengths[usize::from(digit.unsigned_abs())] += 1;
-        }
-    }
-    let mut total = 0;
-    let starts: Vec<usize> = lengths
-        .iter()
-        .map(|length| {
-            total += length;
-            total - length
-        })
-        .collect();
-    let mut next = starts.clone();
-    let mut points = vec![XY::<P>::INFINITY; total];
-    for (digit, point) in entries() {
-        if digit != 0 && !point.is_zero() {
-            let slot = &mut next[usize::from(digit.unsigned_abs())];
-            points[*slot] = XY { x: point.x, y: if digit > 0 { point.y } else { -point.y } };
-            *slot += 1;
-        }
-    }
-    reduce_buckets(&mut points, &starts, &mut lengths);
-    let mut running = <Projective<P> as VariableBaseMSM>::ZERO_BUCKET;
-    let mut sum = running;
-    for bucket in (1..=buckets).rev() {
-        if lengths[bucket] > 0 && !points[starts[bucket]].is_infinity() {
-            let XY { x, y } = points[starts[bucket]];
-            running += &Affine::new_unchecked(x, y);
-        }
-        sum += &running;
-    }
-    points.iter_mut().for_each(XY::wipe);
-    sum.into()
-}
-
-/// Halves all buckets again and again, pair by pair, until each holds at most one point.
-fn reduce_buckets<P: SWCurveConfig>(points: &mut [XY<P>], starts: &[usize], lengths: &mut [usize]) {
-    let mut active: Vec<usize> = (0..lengths.len()).filter(|bucket| lengths[*bucket] > 1).collect();
-    let mut denominators = Vec::with_capacity(points.len() / 2);
-    let mut products = Vec::with_capacity(points.len() / 2);
-    while !active.is_empty() {
-        denominators.clear();
-        for bucket in &active {
-            let (pairs, _) = points[starts[*bucket]..starts[*bucket] + lengths[*bucket]].as_chunks::<2>();
-            denominators.extend(pairs.iter().map(|[p, q]| XY::denominator(p, q)));
-        }
-        invert_nonzero(&mut denominators, &mut products);
-        let mut inverses = denominators.iter();
-        for bucket in &active {
-            let (start, length) = (starts[*bucket], lengths[*bucket]);
-            for (pair, inverse) in (0..length / 2).zip(&mut inverses) {
-                points[start + pair] =
-                    XY::sum(&points[start + 2 * pair], &points[start + 2 * pair + 1], inverse);
-            }
-            if length % 2 == 1 {
-                points[start + length / 2] = points[start + length - 1];
-            }
-            lengths[*bucket] = length.div_ceil(2);
-        }
-        active.retain(|bucket| lengths[*bucket] > 1);
-    }
-}
-
-/// An affine point without the flag; (0, 0) is on neither curve and stands for infinity.
-struct XY<P: SWCurveConfig> {
-    x: P::BaseField,
-    y: P::BaseField,
-}
-
-impl<P: SWCurveConfig> Clone for XY<P> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<P: SWCurveConfig> Copy for XY<P> {}
-
-impl<P: SWCurveConfig> XY<P> {
-    const INFINITY: Self = Self { x: P::BaseField::ZERO, y: P::BaseField::ZERO };
-
-    fn is_infinity(&self) -> bool {
-        self.x.is_zero() && self.y.is_zero()
-    }
-
-    /// What the slope through both points is divided by; zero where the sum needs no slope.
-    fn denominator(p: &Self, q: &Self) -> P::BaseField {
-        if p.is_infinity() || q.is_infinity() {
-            P::BaseField::ZERO
-        } else if p.x != q.x {
-            q.x - p.x
-        } else if p.y == q.y {
-            p.y.double()
-        } else {
-            P::BaseField::ZERO
-        }
-    }
-
-    fn sum(p: &Self, q: &Self, inverse: &P::BaseField) -> Self {
-        if inverse.is_zero() {
-            return if p.is_infinity() {
-                *q
-            } else if q.is_infinity() {
-                *p
-            } else {
-                Self::INFINITY
-            };
-        }
-        let slope = if p.x == q.x {
-            let square = p.x.square();
-            (square.double() + square) * inverse
-        } else {
-            (q.y - p.y) * inverse
-        };
-        let x = slope.square() - p.x - q.x;
-        Self { x, y: slope * (p.x - x) - p.y }
-    }
-
-    fn wipe(&mut self) {
-        self.x.zeroize();
-        self.y.zeroize();
-    }
-}
-
-/// Inverts all non-zero elements with one inversion; zeros stay. `products` is scratch space.
-fn invert_nonzero<F: Field>(values: &mut [F], products: &mut Vec<F>) {
-    products.clear();
-    let mut product = F::ONE;
-    for value in values.iter() {
-        products.push(product);
-        if !value.is_zero() {
-            product *= value;
-        }
-    }
-    // A product of non-zero elements has an inverse; zero would only make the sums wrong, which verification shows.
-    let mut inverse = product.inverse().unwrap_or(F::ZERO);
-    for (value, before) in values.iter_mut().zip(products.iter()).rev() {
-        if !value.is_zero() {
-            let own = inverse * before;
-            inverse *= *value;
-            *value = own;
-        }
-    }
-}
-
-fn is_zero(scalar: &BigInt<4>) -> bool {
-    scalar.0 == [0; 4]
-}
-
-fn bits(scalar: &BigInt<4>) -> usize {
-    use ark_ff::BigInteger;
-    scalar.num_bits() as usize
+/// The window width with the fewest field multiplications: six for an affine addition, 26 or 11 for emptying a bucket.
+fn window_width(bits: usize, long_scalars: usize) -> usize {
+    let cost = |width: &usize| {
+        let buckets = 1 << (width - 1);
+        (bits / width + 1) * (long_scalars * 6 + buckets * if buckets <= FEW { 26 } else { 11 })
+    };
+    (3..=14).min_by_key(cost).unwrap_or(8)
 }
 
 #[cfg(test)]
 mod tests {
-    use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine, G2Projective};
-    use ark_ff::UniformRand;
+    use ark_bn254::{Fr, G1Affine, G1Projective, G2Affine, G2Projective, g1};
+    use ark_ec::{
+        AffineRepr, CurveGroup, PrimeGroup,
+        scalar_mul::{ScalarMul, glv::GLVConfig},
+    };
+    use ark_ff::{Field, PrimeField, UniformRand};
     use proptest::prelude::*;
 
     use super::*;
@@ -316,6 +177,23 @@ mod tests {
             any::<u64>().prop_map(Fr::from),
             any::<u16>().prop_map(|x| -Fr::from(x)),
             any::<[u8; 32]>().prop_map(|x| Fr::from_le_bytes_mod_order(&x)),
+            (0usize..9).prop_map(|pick| edges()[pick]),
+        ]
+    }
+
+    /// Scalars around those that the split treats in a special way.
+    fn edges() -> [Fr; 9] {
+        let (one, lambda) = (Fr::from(1u64), <g1::Config as GLVConfig>::LAMBDA);
+        [
+            one,
+            -one,
+            lambda - one,
+            lambda,
+            lambda + one,
+            -lambda,
+            lambda * lambda,
+            one / lambda,
+            one.double().inverse().unwrap(),
         ]
     }
 
@@ -330,6 +208,33 @@ mod tests {
         bases.iter().zip(scalars).map(|(base, scalar)| *base * scalar).sum()
     }
 
+    fn part() -> impl Strategy<Value = i128> {
+        let limit = i128::MAX;
+        prop_oneof![
+            3 => any::<i128>().prop_map(|part| part >> 1),
+            1 => (0i128..3).prop_map(move |small| limit - small),
+            1 => (0i128..3).prop_map(move |small| small - limit),
+            1 => -3i128..4,
+        ]
+    }
+
+    #[test]
+    fn thousands_of_scalars_as_a_prover_has_them() {
+        // So many that buckets are emptied by rows and columns and left-over windows cut in pieces.
+        let mut rng = ark_std::test_rng();
+        let scalars: Vec<Fr> = (0..9000)
+            .map(|index| match index % 3 {
+                0 => Fr::from(index as u64 % 2),
+                _ => Fr::rand(&mut rng),
+            })
+            .collect();
+        let integers: Vec<_> = scalars.iter().map(|scalar| scalar.into_bigint()).collect();
+        let logs: Vec<Fr> = (0..9000).map(|index| Fr::from(3 + index as u64 * 7)).collect();
+        let g1 = G1Projective::generator().batch_mul(&logs);
+        let sum: Fr = logs.iter().zip(&scalars).map(|(log, scalar)| *log * scalar).sum();
+        assert_eq!(msm(&g1, &integers), G1Projective::generator() * sum);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -341,6 +246,18 @@ mod tests {
             prop_assert_eq!(msm(&g1, &integers), naive(&g1, &scalars));
             let g2: Vec<G2Affine> = bases::<G2Projective>(&picks);
             prop_assert_eq!(msm(&g2, &integers), naive(&g2, &scalars));
+        }
+
+        #[test]
+        fn parts_at_their_limits_give_the_naive_sum(
+            picks in prop::collection::vec((any::<u8>(), [part(), part()]), 0..40),
+        ) {
+            let (picks, parts): (Vec<u8>, Vec<[i128; 2]>) = picks.into_iter().unzip();
+            let signed = |part: i128| if part < 0 { -Fr::from(part.unsigned_abs()) } else { Fr::from(part.unsigned_abs()) };
+            let lambda = <g1::Config as GLVConfig>::LAMBDA;
+            let scalars: Vec<Fr> = parts.iter().map(|[a, b]| signed(*a) + lambda * signed(*b)).collect();
+            let g1: Vec<G1Affine> = bases::<G1Projective>(&picks);
+            prop_assert_eq!(msm_of_parts(&g1, &parts), naive(&g1, &scalars));
         }
 
         #[test]

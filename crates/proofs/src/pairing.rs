@@ -22,7 +22,12 @@ use ark_bn254::{Config, Fq, Fq12, G1Projective};
 use ark_ec::bn::BnConfig;
 use ark_ff::{AdditiveGroup, Field};
 
-pub(crate) use self::{exponentiation::final_exponentiation, lines::Lines, wide::invert_all};
+pub(crate) use self::{
+    exponentiation::final_exponentiation,
+    limbs::{sub1, sub2},
+    lines::Lines,
+    wide::{invert_all, mul2, square2},
+};
 
 /// The digits of 6x + 2 below the leading one, the most significant first.
 fn digits() -> impl Iterator<Item = i8> {

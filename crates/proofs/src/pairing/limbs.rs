@@ -74,7 +74,13 @@ pub(super) fn add2(a: &Fq2, b: &Fq2) -> Fq2 {
 
 /// a − b.
 #[inline(always)]
-pub(super) fn sub2(a: &Fq2, b: &Fq2) -> Fq2 {
+pub(crate) fn sub1(a: &Fq, b: &Fq) -> Fq {
+    element(&subtract(&a.0.0, &b.0.0))
+}
+
+/// a − b.
+#[inline(always)]
+pub(crate) fn sub2(a: &Fq2, b: &Fq2) -> Fq2 {
     Fq2::new(element(&subtract(&a.c0.0.0, &b.c0.0.0)), element(&subtract(&a.c1.0.0, &b.c1.0.0)))
 }
 

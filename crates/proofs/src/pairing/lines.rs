@@ -8,7 +8,7 @@ use super::{
     Evaluation, digits,
     limbs::{add2, double2, sub2, triple2},
     tower::LineValue,
-    wide::{invert_all, mul2, square2},
+    wide::{invert_all, mul2, norm, square2},
 };
 
 /// Lines of a loop: one for each doubling, one for each digit that is not zero, two for the Frobenius images.
@@ -276,10 +276,7 @@ fn projective(points: &[G2Affine]) -> Vec<Lines> {
 
 /// Inverts all non-zero elements with one inversion; zeros stay. An inverse is the conjugate over the norm.
 fn invert_all2(values: &mut [Fq2]) {
-    let mut norms: Vec<Fq> = values
-        .iter()
-        .map(|value| Fq::sum_of_products(&[value.c0, value.c1], &[value.c0, value.c1]))
-        .collect();
+    let mut norms: Vec<Fq> = values.iter().map(norm).collect();
     invert_all(&mut norms);
     for (value, norm) in values.iter_mut().zip(norms) {
         *value = Fq2::new(value.c0 * norm, -(value.c1 * norm));

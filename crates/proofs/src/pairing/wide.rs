@@ -99,15 +99,22 @@ impl From<&Fq2> for Loose {
 
 /// a·b in the quadratic field.
 #[inline(never)]
-pub(super) fn mul2(a: &Fq2, b: &Fq2) -> Fq2 {
+pub(crate) fn mul2(a: &Fq2, b: &Fq2) -> Fq2 {
     product2(&a.into(), &b.into()).reduce()
 }
 
 /// a² in the quadratic field.
 #[inline(never)]
-pub(super) fn square2(a: &Fq2) -> Fq2 {
+pub(crate) fn square2(a: &Fq2) -> Fq2 {
     let (a0, a1) = (&a.c0.0.0, &a.c1.0.0);
     Fq2::new(single(&subtract(a0, a1), &add_unreduced(a0, a1)), single(a0, &add_unreduced(a1, a1)))
+}
+
+/// The norm, which is the first coefficient squared and the second squared.
+#[inline(never)]
+pub(super) fn norm(a: &Fq2) -> Fq {
+    let (a0, a1) = (&a.c0.0.0, &a.c1.0.0);
+    element(&subtract_modulus(&reduced(&add_wide(&product(a0, a0), &product(a1, a1)))))
 }
 
 /// a·b for a below p and b below 2p.
@@ -228,6 +235,7 @@ mod tests {
         fn products_and_squares(a in fq2(), b in fq2()) {
             prop_assert_eq!(mul2(&a, &b), a * b);
             prop_assert_eq!(square2(&a), a * a);
+            prop_assert_eq!(norm(&a), a.c0 * a.c0 + a.c1 * a.c1);
         }
 
         #[test]

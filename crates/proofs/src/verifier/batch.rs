@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use ark_bn254::{Fq12, Fr, G1Affine, G1Projective};
-use ark_ff::{AdditiveGroup, BigInt};
+use ark_ff::AdditiveGroup;
 use rand_core::CryptoRng;
 
 use super::{
     PreparedKey, blame,
-    coefficient::{Coefficient, endomorphism, scale},
+    coefficient::{Coefficient, scale},
 };
 use crate::{
-    msm::msm,
+    msm::msm_of_parts,
     pairing::{Lines, final_exponentiation, miller_product},
     proof::Proof,
     tier::Circuit,
@@ -126,12 +126,11 @@ fn combined_inputs(entries: &[&Entry<'_>]) -> Vec<Fr> {
     core::iter::once(coefficients.iter().sum()).chain(sums.into_iter().map(|(_, sum)| sum)).collect()
 }
 
-/// Σ (r₁·C + r₂·φ(C)).
+/// The coefficients' combination of the points C.
 fn combined_c(entries: &[&Entry<'_>]) -> G1Projective {
-    let points: Vec<G1Affine> =
-        entries.iter().flat_map(|entry| [entry.proof.c, endomorphism(&entry.proof.c)]).collect();
-    let parts = entries.iter().flat_map(|entry| entry.coefficient.parts());
-    msm(&points, &parts.map(|part| BigInt([part, 0, 0, 0])).collect::<Vec<_>>())
+    let points: Vec<G1Affine> = entries.iter().map(|entry| entry.proof.c).collect();
+    let parts = entries.iter().map(|entry| entry.coefficient.parts().map(i128::from));
+    msm_of_parts(&points, &parts.collect::<Vec<_>>())
 }
 
 #[cfg(feature = "parallel")]

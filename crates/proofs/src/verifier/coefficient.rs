@@ -43,7 +43,7 @@ impl Coefficient {
 }
 
 /// φ(P) = λ·P.
-pub(super) fn endomorphism(point: &G1Affine) -> G1Affine {
+fn endomorphism(point: &G1Affine) -> G1Affine {
     g1::Config::endomorphism_affine(point)
 }
 
