@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Follow(FollowArgs),
     /// Give your place in a group a fresh key.
     UpdateKeys(GroupArg),
-    /// Remove somebody from a group you own.
+    /// Remove somebody from a group you own or are an admin of.
     Remove(RemoveArgs),
     /// Leave a group.
     Leave(GroupArg),
@@ -129,6 +129,30 @@ pub(crate) enum GroupCommand {
     Overrule(GroupArg),
     /// Say that you have compared the digits of a group you came back to behind a gap.
     Confirm(GroupArg),
+    /// Who may add, remove and invite besides you, in a group you own.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Make a member an admin. Again, for one who lost the keys.
+    Add(AdminArgs),
+    /// Make an admin a plain member again.
+    Remove(AdminArgs),
+    /// Give all admins new secrets, in case one was copied.
+    Rotate(GroupArg),
+    /// List the admins. Nobody but the owner knows them.
+    List(GroupArg),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdminArgs {
+    #[command(flatten)]
+    pub(crate) group: GroupFlag,
+    /// Name, identity key or leaf number of the person.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) member: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -230,6 +254,10 @@ pub(crate) struct RemoveArgs {
     /// Name, identity key or leaf number of the person.
     #[arg(long, value_name = "NAME")]
     pub(crate) member: String,
+    /// Let nobody know who does it: the person loses all rights now, and the next member to send anything completes the
+    /// removal.
+    #[arg(long)]
+    pub(crate) anonymous: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,8 +12,8 @@ use serde_json::json;
 
 use crate::{
     args::{
-        Cipher, Cli, Command, ContactArgs, FollowArgs, GroupArg, GroupCommand, IdentityCommand, InviteArgs,
-        JoinArgs, ReadArgs, RemoveArgs, SendArgs,
+        AdminCommand, Cipher, Cli, Command, ContactArgs, FollowArgs, GroupArg, GroupCommand, IdentityCommand,
+        InviteArgs, JoinArgs, ReadArgs, RemoveArgs, SendArgs,
     },
     home, output,
 };
@@ -141,6 +141,45 @@ async fn group(cli: &Cli, client: &Client, command: &GroupCommand) -> Result<()>
             pick(client, arg.name()).await?.rejoin().await?;
             output::answer(cli.json, &json!({ "rejoined": true }), || "rejoined with fresh keys".to_owned())
         }
+        GroupCommand::Admin(command) => admin(cli, client, command).await,
+    }
+}
+
+async fn admin(cli: &Cli, client: &Client, command: &AdminCommand) -> Result<()> {
+    match command {
+        AdminCommand::Add(args) => {
+            pick(client, args.group.group.as_deref()).await?.grant_admin(&args.member).await?;
+            let text = || format!("{} is an admin", output::shown(&args.member));
+            output::answer(cli.json, &json!({ "admin": args.member }), text)
+        }
+        AdminCommand::Remove(args) => {
+            pick(client, args.group.group.as_deref()).await?.revoke_admin(&args.member).await?;
+            let text = || format!("{} is no admin any more", output::shown(&args.member));
+            output::answer(cli.json, &json!({ "no_admin": args.member }), text)
+        }
+        AdminCommand::Rotate(arg) => {
+            let group = pick(client, arg.name()).await?;
+            group.rotate_admins().await?;
+            let admins = group.admins().await?.len();
+            let text = || format!("{admins} admins have new secrets");
+            output::answer(cli.json, &json!({ "rotated": admins }), text)
+        }
+        AdminCommand::List(arg) => {
+            let group = pick(client, arg.name()).await?;
+            group.sync().await?;
+            if !group.info().await?.owner {
+                bail!("only the owner of the group knows its admins [owner_only]");
+            }
+            let admins = group.admins().await?;
+            if cli.json {
+                return output::line(serde_json::to_value(&admins)?);
+            }
+            for admin in admins {
+                let note = if admin.member { "" } else { " (gone)" };
+                output::line(format_args!("{:>4}  {}{note}", admin.who.leaf_id, output::name(&admin.who)))?;
+            }
+            Ok(())
+        }
     }
 }
 
@@ -151,7 +190,11 @@ fn info_text(info: &GroupInfo) -> String {
         info.id,
         info.server,
         info.standing,
-        if info.owner { ", owner" } else { "" },
+        match (info.owner, info.admin) {
+            (true, _) => ", owner",
+            (false, true) => ", admin",
+            (false, false) => "",
+        },
         info.epoch,
         info.seq,
     );
@@ -335,7 +378,11 @@ async fn update_keys(cli: &Cli, client: &Client, arg: &GroupArg) -> Result<()> {
 
 async fn remove(cli: &Cli, client: &Client, args: &RemoveArgs) -> Result<()> {
     let group = pick(client, args.group.group.as_deref()).await?;
-    group.remove(&args.member).await?;
+    if args.anonymous {
+        group.remove_anonymously(&args.member).await?;
+    } else {
+        group.remove(&args.member).await?;
+    }
     let epoch = group.info().await?.epoch;
     let text = || format!("{} is removed (epoch {epoch})", output::shown(&args.member));
     output::answer(cli.json, &json!({ "removed": args.member, "epoch": epoch }), text)

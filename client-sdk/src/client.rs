@@ -32,7 +32,7 @@ use crate::{
     http::{HttpError, NodeClient, NodeOptions},
     identity::{Identity, IdentityInfo},
     live::{Folds, HomeChange, Live, Posted, Prover as Answer, blocking, check_receipt, post, request_token},
-    prover::{Prover, ProverProgress},
+    prover::{Job, Prover, ProverProgress},
     session::{Env, FoundingDraft, Joining, JoiningStep, Session, SessionError, Standing},
     store::{GroupLock, Scope, Store, StoreError, StoreKey},
 };
@@ -161,10 +161,7 @@ impl Inner {
         self.offset.apply(self.clock.now())
     }
 
-    pub(crate) async fn prove(
-        &self,
-        jobs: Vec<(proofs::Statement, curve::TreeSecret)>,
-    ) -> Result<Vec<proofs::Proof>, Error> {
+    pub(crate) async fn prove(&self, jobs: Vec<impl Into<Job>>) -> Result<Vec<proofs::Proof>, Error> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }

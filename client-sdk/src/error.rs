@@ -142,6 +142,9 @@ impl From<SessionError> for Error {
             | SessionError::NotJoined
             | SessionError::KeysLost
             | SessionError::OwnerOnly
+            | SessionError::AdminOnly
+            | SessionError::NotAnAdmin
+            | SessionError::TooManyAdmins
             | SessionError::Unconfirmed
             | SessionError::NotPossible(_)
             | SessionError::TooLong => Self::NotPossible { code: error.code(), detail: error.to_string() },

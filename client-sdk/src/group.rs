@@ -23,7 +23,7 @@ use crate::{
     entry::{Entry, Person, Position},
     error::Error,
     live::{Live, Posted, blocking},
-    session::{Env, Intent, Session, SessionError, Standing, TEXT},
+    session::{AdminChange, Env, Intent, Session, SessionError, Standing, TEXT},
     store::StoreError,
 };
 
@@ -95,6 +95,8 @@ pub struct GroupInfo {
     pub fork: Option<ForkInfo>,
     /// Whether this home owns the group.
     pub owner: bool,
+    /// Whether this home is an admin, as far as it was told.
+    pub admin: bool,
     /// Whether no removal waits to be completed.
     pub clean: bool,
     /// `false` behind a gap in the history, until somebody known from before was heard: the group could be the
@@ -112,6 +114,16 @@ pub struct GroupInfo {
     pub comparison: Option<String>,
     /// Open invitations.
     pub tickets: usize,
+}
+
+/// An admin as the owner knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AdminInfo {
+    /// Who.
+    #[serde(flatten)]
+    pub who: Person,
+    /// `false` for one who left or was removed since; the next change of the list drops them.
+    pub member: bool,
 }
 
 /// How an open invitation is made.
@@ -213,9 +225,7 @@ impl Group {
     async fn send_unboxed(&self, content: Content) -> Result<u64, Error> {
         let mut live = self.load().await?.sync().await?;
         live = live.heal_if_dirty().await?;
-        for roster in live.session.due_rosters() {
-            live.seal(&roster)?;
-        }
+        live.seal_due()?;
         live.seal(&content)?;
         live = live.checkpoint().await?;
         live = live.settle_outbox().await?;
@@ -245,7 +255,7 @@ impl Group {
     /// Opens an invitation for whoever has the link.
     ///
     /// # Errors
-    /// As [`Self::update_keys`]; only the owner may.
+    /// As [`Self::update_keys`]; only the owner and admins may.
     pub async fn invite_link(&self, options: LinkOptions) -> Result<Zeroizing<String>, Error> {
         let ticket = SigningKey::generate(&mut self.client.inner.rng());
         let live = self.load().await?.sync().await?;
@@ -311,9 +321,7 @@ impl Group {
         let live = self.load().await?.sync().await?;
         // Before packages are used up for nothing.
         live.session.check_live()?;
-        if live.session.owner.is_none() {
-            return Err(SessionError::OwnerOnly.into());
-        }
+        live.session.check_admin()?;
         let suite = live.session.fold.suite();
         let mut packages = Vec::with_capacity(contacts.len());
         for contact in &contacts {
@@ -345,16 +353,109 @@ impl Group {
 
     /// Removes a person, with all their leaves, and completes the removal. By name, identity key or leaf id.
     ///
+    /// Everybody sees which leaf did it. Where the owner removes an admin, the right goes in the same step.
+    ///
     /// # Errors
-    /// As [`Self::update_keys`]; [`Error::NoSuchMember`] or [`Error::Ambiguous`] for the name.
+    /// As [`Self::update_keys`]; only the owner and admins may; [`Error::NoSuchMember`] or [`Error::Ambiguous`] for
+    /// the name.
     pub async fn remove(&self, member: &str) -> Result<(), Error> {
+        let (live, leaves) = self.to_remove(member).await?;
+        let live = live.submit(Intent::Remove(leaves)).await?.heal_if_dirty().await?;
+        live.tell_admins().await.map(drop)
+    }
+
+    /// Marks a person, with all their leaves, for removal, and leaves it to others to complete: neither the node nor
+    /// the members learn which admin did it. (The owner's mark shows that it is the owner's.) From the mark on the
+    /// person has no rights; the next member to send anything completes the removal. If that is this home, its leaf is
+    /// seen completing it.
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub async fn remove_anonymously(&self, member: &str) -> Result<(), Error> {
+        let (live, leaves) = self.to_remove(member).await?;
+        live.submit(Intent::Mark(leaves)).await.map(drop)
+    }
+
+    async fn to_remove(&self, member: &str) -> Result<(Live, Vec<LeafId>), Error> {
+        let live = self.load().await?.sync().await?;
+        live.session.check_live()?;
+        live.session.check_admin()?;
+        let leaves = find_member(&live.session, member)?;
+        Ok((live, leaves))
+    }
+
+    /// Makes a person an admin, with all their leaves that have joined, and tells all admins. By name, identity key or
+    /// leaf id. Only the owner may; for somebody who is an admin already it draws new secrets, which is what a home
+    /// needs that lost its own.
+    ///
+    /// # Errors
+    /// As [`Self::remove`]; [`Error::NotPossible`] (`not_possible`) for an invitee, (`too_many`) beyond 256 admins.
+    pub async fn grant_admin(&self, member: &str) -> Result<(), Error> {
+        let live = self.as_owner().await?;
+        let mut leaves = find_member(&live.session, member)?;
+        let tree = live.session.fold.tree();
+        let joined =
+            |leaf: &LeafId| tree.slot_of_leaf(*leaf).is_some_and(|slot| tree.leaf(slot).active().is_some());
+        if leaves.iter().any(joined) {
+            leaves.retain(joined);
+        }
+        live.submit(Intent::SetAdmins(AdminChange::Grant(leaves))).await?.tell_admins().await.map(drop)
+    }
+
+    /// Takes the admin's right from a person. From this step on no proof of theirs holds; the others go on with new
+    /// secrets. Only the owner may.
+    ///
+    /// # Errors
+    /// As [`Self::remove`]; [`Error::NotPossible`] (`not_an_admin`).
+    pub async fn revoke_admin(&self, member: &str) -> Result<(), Error> {
+        let live = self.as_owner().await?;
+        let leaves = find_member(&live.session, member)?;
+        live.submit(Intent::SetAdmins(AdminChange::Revoke(leaves))).await?.tell_admins().await.map(drop)
+    }
+
+    /// Gives all admins new secrets, for when one may have been copied. Admins who are no members any more drop out;
+    /// so do admins whom an earlier owner made. Only the owner may.
+    ///
+    /// # Errors
+    /// As [`Self::update_keys`].
+    pub async fn rotate_admins(&self) -> Result<(), Error> {
+        let live = self.as_owner().await?;
+        live.submit(Intent::SetAdmins(AdminChange::Rotate)).await?.tell_admins().await.map(drop)
+    }
+
+    /// Whether this home is an admin of the group, as far as it was told. The owner, who may all that an admin may, is
+    /// none by that.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`] or [`Error::Store`].
+    pub async fn is_admin(&self) -> Result<bool, Error> {
+        Ok(self.load().await?.session.is_admin())
+    }
+
+    /// The admins, which the owner alone knows: for everybody else the list is empty.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`] or [`Error::Store`].
+    pub async fn admins(&self) -> Result<Vec<AdminInfo>, Error> {
+        let live = self.load().await?;
+        let session = &live.session;
+        let mut admins: Vec<_> = session
+            .admins
+            .granted
+            .iter()
+            .map(|one| AdminInfo { who: session.person(one.leaf_id), member: session.is_active(one.leaf_id) })
+            .collect();
+        admins.sort_by_key(|admin| admin.who.leaf_id);
+        Ok(admins)
+    }
+
+    async fn as_owner(&self) -> Result<Live, Error> {
         let live = self.load().await?.sync().await?;
         live.session.check_live()?;
         if live.session.owner.is_none() {
             return Err(SessionError::OwnerOnly.into());
         }
-        let leaves = find_member(&live.session, member)?;
-        live.submit(Intent::Remove(leaves)).await?.heal_if_dirty().await.map(drop)
+        Ok(live)
     }
 
     /// Leaves the group. What was received stays readable here.
@@ -594,6 +695,34 @@ impl Live {
         Err(Error::Contention)
     }
 
+    /// Seals what has to be said before anything else: the roster to newcomers, the list to admins.
+    fn seal_due(&mut self) -> Result<(), Error> {
+        let mut due = self.session.due_rosters();
+        due.extend(self.session.due_admins(&mut self.inner.rng()));
+        due.iter().try_for_each(|content| self.seal(content))
+    }
+
+    /// Tells the admins that they are, where that is due. Repeated when one of them changed its leaf meanwhile.
+    fn tell_admins(self) -> BoxFuture<'static, Result<Self, Error>> {
+        Box::pin(self.tell_admins_unboxed())
+    }
+
+    async fn tell_admins_unboxed(mut self) -> Result<Self, Error> {
+        for _ in 0..ATTEMPTS {
+            self = self.heal_if_dirty().await?;
+            if self.session.due_admins(&mut self.inner.rng()).is_none() {
+                return Ok(self);
+            }
+            // One that is on its way already is told again by itself.
+            if self.session.outbox.is_empty() {
+                self.seal_due()?;
+                self = self.checkpoint().await?;
+            }
+            self = self.settle_outbox().await?;
+        }
+        Err(Error::Contention)
+    }
+
     /// Completes a removal, as any active member may and the next one to speak must.
     pub(crate) async fn heal_if_dirty(mut self) -> Result<Self, Error> {
         // One frame heals up to 64 leaves; a removed inviter may leave more behind.
@@ -717,6 +846,7 @@ fn info(session: &Session) -> GroupInfo {
             | Standing::Closed => None,
         },
         owner: session.owner.is_some(),
+        admin: session.is_admin(),
         clean: fold.is_clean(),
         confirmed: session.unconfirmed.is_none(),
         members: member_infos(session),

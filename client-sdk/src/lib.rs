@@ -41,7 +41,7 @@ pub mod store;
 pub use client::{Client, GroupSummary, OnProgress, Options};
 pub use entry::{Entry, Person, Position, What};
 pub use error::Error;
-pub use group::{ForkInfo, Group, GroupInfo, LinkOptions, MemberInfo};
+pub use group::{AdminInfo, ForkInfo, Group, GroupInfo, LinkOptions, MemberInfo};
 pub use identity::IdentityInfo;
 pub use pinned_keys::{KeysError, ManifestHash, PinnedKeys};
 pub use protocol::{GroupId, Suite};

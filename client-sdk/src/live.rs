@@ -382,7 +382,7 @@ impl Live {
             detail: format!("the node served a frame that cannot be read ({})", refusal.code()),
         })?;
         let follows = served.seq == self.session.next_seq();
-        let shown = served.frame().is_some_and(|frame| self.session.is_removed_by(frame));
+        let shown = served.frame().is_some_and(|frame| self.session.is_removed_by(frame, self.inner.keys));
         if !follows && !shown {
             return Err(Error::NotPossible {
                 code: "removal_not_shown",
@@ -575,6 +575,14 @@ impl Live {
         }
         let old = self.session.outbox.remove(0);
         let content = e2ee::content::Content::from_bytes(&old.content).map_err(|_| StoreError::Damaged)?;
+        // A list of admins is sealed to leaves as they are now, and pointless once there is another.
+        let content = if matches!(content, e2ee::content::Content::Admins(_)) {
+            let due = self.session.due_admins(&mut self.inner.rng());
+            let Some(list) = due else { return self.checkpoint().await };
+            list
+        } else {
+            content
+        };
         self.seal(&content)?;
         // It keeps its place before younger ones.
         if let Some(new) = self.session.outbox.pop() {

@@ -20,8 +20,8 @@ use std::{
 use curve::TreeSecret;
 use pinned_keys::{KeysError, PinnedKeys};
 use proofs::{
-    Circuit, Control, DevelopmentKey, Proof, ProveError, ProveStage, ProvingKey, ProvingKeyHash, SetupStage,
-    Statement, prove, setup_development,
+    AdminPath, AdminSecret, AdminStatement, Circuit, Control, DevelopmentKey, Proof, ProveError, ProveStage,
+    ProvingKey, ProvingKeyHash, SetupStage, Statement, prove, prove_admin, setup_development,
 };
 use rand_core::UnwrapErr;
 use thiserror::Error;
@@ -95,6 +95,39 @@ struct Shared {
     keys: Mutex<Vec<Arc<ProvingKey>>>,
 }
 
+/// A statement, and what it takes to prove it.
+pub(crate) enum Job {
+    /// The change of a branch, from the leaf's secret.
+    Branch(Statement, TreeSecret),
+    /// Being an admin.
+    Admin(AdminStatement, AdminSecret, Box<AdminPath>),
+}
+
+impl From<(Statement, TreeSecret)> for Job {
+    fn from((statement, secret): (Statement, TreeSecret)) -> Self {
+        Self::Branch(statement, secret)
+    }
+}
+
+impl Job {
+    fn circuit(&self) -> Circuit {
+        match self {
+            Self::Branch(statement, _) => statement.tier().into(),
+            Self::Admin(..) => Circuit::Admin,
+        }
+    }
+
+    fn prove(&self, key: &ProvingKey, control: &Control<'_>) -> Result<Proof, ProveError> {
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        match self {
+            Self::Branch(statement, secret) => prove(key, statement, secret, control, &mut rng),
+            Self::Admin(statement, secret, path) => {
+                prove_admin(key, statement, secret, path, control, &mut rng)
+            }
+        }
+    }
+}
+
 /// Tells the worker to stop once nobody waits any more.
 struct Abandon(Arc<AtomicBool>);
 
@@ -137,12 +170,13 @@ impl Prover {
     /// nothing is lost but the work.
     pub(crate) async fn prove(
         &self,
-        jobs: Vec<(Statement, TreeSecret)>,
+        jobs: Vec<impl Into<Job>>,
         progress: impl Fn(ProverProgress) + Send + Sync + 'static,
     ) -> Result<Vec<Proof>, ProverError> {
         let abandoned = Arc::new(AtomicBool::new(false));
         let guard = Abandon(Arc::clone(&abandoned));
         let shared = Arc::clone(&self.0);
+        let jobs: Vec<Job> = jobs.into_iter().map(Into::into).collect();
         let work = move || shared.prove_all(&jobs, &progress, &abandoned);
         let done = tokio::task::spawn_blocking(work).await.map_err(|_| ProverError::Threads);
         drop(guard);
@@ -159,7 +193,7 @@ impl fmt::Debug for Prover {
 impl Shared {
     fn prove_all(
         &self,
-        jobs: &[(Statement, TreeSecret)],
+        jobs: &[Job],
         progress: &(dyn Fn(ProverProgress) + Send + Sync),
         abandoned: &AtomicBool,
     ) -> Result<Vec<Proof>, ProverError> {
@@ -169,12 +203,12 @@ impl Shared {
         });
         let pool = pool.as_ref().ok_or(ProverError::Threads)?;
         let mut proofs = Vec::with_capacity(jobs.len());
-        for (done, (statement, secret)) in (0_u32..).zip(jobs) {
+        for (done, job) in (0_u32..).zip(jobs) {
             if abandoned.load(Ordering::Relaxed) {
                 return Err(ProverError::Abandoned);
             }
-            let key = self.key(statement.tier().into(), pool, progress, abandoned)?;
-            // There are at most 64 jobs, so this is exact.
+            let key = self.key(job.circuit(), pool, progress, abandoned)?;
+            // There are at most 65 jobs, so this is exact.
             let of = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
             let report = |stage: ProveStage| {
                 let fraction = (f64::from(done) + f64::from(stage.fraction())) / f64::from(of);
@@ -182,8 +216,7 @@ impl Shared {
             };
             let given_up = || abandoned.load(Ordering::Relaxed);
             let control = Control::new(&report, &given_up);
-            let proof =
-                pool.install(|| prove(&key, statement, secret, &control, &mut UnwrapErr(getrandom::SysRng)));
+            let proof = pool.install(|| job.prove(&key, &control));
             let given_up = matches!(proof, Err(ProveError::GivenUp));
             proofs.push(if given_up { return Err(ProverError::Abandoned) } else { proof? });
         }

@@ -4,6 +4,7 @@
 //! from a standing that says so. The shell around it ([`crate::group`]) stores the session before anything is sent and
 //! in the same transaction as the entries that a step gave.
 
+mod admins;
 mod author;
 mod join;
 mod keys;
@@ -31,6 +32,7 @@ use rand_core::CryptoRng;
 use ratchet_tree::PathSecrets;
 use thiserror::Error;
 
+pub(crate) use admins::{AdminChange, AdminState, Granted};
 pub(crate) use author::Intent;
 pub(crate) use join::{FoundingDraft, JoinAttempt, Joining, JoiningStep};
 pub(crate) use keys::EpochKeys;
@@ -99,6 +101,8 @@ pub(crate) struct Pending {
     pub(crate) external: Option<TreeSecret>,
     /// Invites to seal once the add is accepted.
     pub(crate) invites: Vec<PendingInvite>,
+    /// The admins under the root it brings, where it brings one.
+    pub(crate) admins: Option<Vec<Granted>>,
 }
 
 /// A named invitee whose add may be on its way.
@@ -115,7 +119,7 @@ pub(crate) struct Outgoing {
     pub(crate) frame_id: FrameId,
     pub(crate) hash: FrameHash,
     pub(crate) bytes: Vec<u8>,
-    /// What to tell the application when it comes back; `None` for a roster.
+    /// What to tell the application when it comes back; `None` for a roster or a list of admins.
     pub(crate) what: Option<What>,
     /// The content, to seal it anew should its epoch pass.
     pub(crate) content: Vec<u8>,
@@ -177,6 +181,8 @@ pub(crate) struct Session {
     pub(crate) unconfirmed: Option<BTreeSet<VerifyingKey>>,
     /// Leaves whose word on the log does not count any more, because the user found that they lied.
     pub(crate) overruled: BTreeSet<LeafId>,
+    /// Who is an admin, as far as this home has to know.
+    pub(crate) admins: AdminState,
 }
 
 /// Why a step was not taken.
@@ -218,6 +224,15 @@ pub(crate) enum SessionError {
     /// What only the owner may.
     #[error("only the owner of the group may do that")]
     OwnerOnly,
+    /// What only the owner and admins may.
+    #[error("only the owner and admins of the group may do that")]
+    AdminOnly,
+    /// The member is no admin.
+    #[error("that member is no admin")]
+    NotAnAdmin,
+    /// More admins than a group can have.
+    #[error("a group has at most 256 admins besides its owner")]
+    TooManyAdmins,
     /// Not possible in this state.
     #[error("{0}")]
     NotPossible(&'static str),
@@ -241,6 +256,9 @@ impl SessionError {
             Self::KeysLost => "keys_lost",
             Self::Unconfirmed => "unconfirmed",
             Self::OwnerOnly => "owner_only",
+            Self::AdminOnly => "admin_only",
+            Self::NotAnAdmin => "not_an_admin",
+            Self::TooManyAdmins => "too_many",
             Self::NotPossible(_) => "not_possible",
             Self::TooLong => "too_large",
         }

@@ -134,7 +134,7 @@ async fn proofs_are_in_the_order_of_their_statements() {
     for (statement, proof) in statements.iter().zip(&proofs) {
         VerifyingKeys::development().verify(&statement.clone().into(), proof).unwrap();
     }
-    assert!(prover.prove(Vec::new(), |_| ()).await.unwrap().is_empty());
+    assert!(prover.prove(Vec::<Job>::new(), |_| ()).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -21,12 +21,12 @@ use rand_core::CryptoRng;
 use ratchet_tree::{Capacity, PathSecrets};
 
 use super::{
-    Env, Outgoing, Pending, PendingInvite, Session, SessionError, Standing,
+    AdminChange, Env, Granted, Outgoing, Pending, PendingInvite, Session, SessionError, Standing, admins,
     keys::joiner,
     message::application,
     roster::{binding, own_entry},
 };
-use crate::entry::What;
+use crate::{entry::What, prover::Job};
 
 /// What a member wants to do to the group.
 #[derive(Debug, Clone)]
@@ -46,6 +46,10 @@ pub(crate) enum Intent {
     Leave,
     /// Remove these leaves: by their names, since a slot may hold somebody else by the time it is built anew.
     Remove(Vec<LeafId>),
+    /// Mark these leaves for removal, without saying who does; somebody else completes it.
+    Mark(Vec<LeafId>),
+    /// Change who is an admin.
+    SetAdmins(AdminChange),
     /// Mark lapsed invites.
     Expire(Vec<Slot>),
     /// Give up the leaves the own one keyed.
@@ -63,22 +67,28 @@ pub(crate) enum Intent {
 /// An operation that lacks nothing but its proofs.
 pub(crate) struct Draft {
     frame: Frame,
-    jobs: Vec<(Statement, TreeSecret)>,
+    jobs: Vec<Job>,
+    /// The last proof is that of being an admin.
+    by_admin: bool,
     secret: Option<TreeSecret>,
     sig: Option<SigningKey>,
     external: Option<TreeSecret>,
     invites: Vec<PendingInvite>,
+    admins: Option<Vec<Granted>>,
 }
 
 impl Draft {
     /// What is to be proved, in order.
-    pub(crate) fn take_jobs(&mut self) -> Vec<(Statement, TreeSecret)> {
+    pub(crate) fn take_jobs(&mut self) -> Vec<Job> {
         core::mem::take(&mut self.jobs)
     }
 
     /// Adds the proofs. What comes out is stored before it is sent.
     pub(crate) fn finish(mut self, proofs: &[Proof]) -> Result<Pending, SessionError> {
         self.frame.proofs = proofs.iter().map(Proof::to_bytes).collect();
+        if self.by_admin {
+            self.frame.auth.admin_proof = self.frame.proofs.pop();
+        }
         let bytes = self.frame.encode().ok_or(SessionError::NotPossible("the frame has no content"))?;
         if bytes.len() > protocol::limits::MAX_FRAME {
             return Err(SessionError::TooLong);
@@ -91,6 +101,7 @@ impl Draft {
             sig: self.sig,
             external: self.external,
             invites: self.invites,
+            admins: self.admins,
         })
     }
 }
@@ -116,7 +127,18 @@ pub(super) fn fresh_secret(rng: &mut dyn CryptoRng) -> TreeSecret {
 #[derive(Clone, Copy)]
 struct Signers {
     leaf: bool,
-    owner: bool,
+    right: Right,
+}
+
+/// The right an operation takes beyond being a member.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Right {
+    /// None.
+    Member,
+    /// The owner's signature.
+    Owner,
+    /// The owner's signature, or an admin's proof.
+    Admin,
 }
 
 impl Session {
@@ -140,9 +162,10 @@ impl Session {
         let mut external = None;
         let mut invites = Vec::new();
         let mut content = None;
-        let leaf = Signers { leaf: true, owner: false };
-        let both = Signers { leaf: true, owner: true };
-        let owner = Signers { leaf: false, owner: true };
+        let mut admins = None;
+        let leaf = Signers { leaf: true, right: Right::Member };
+        let both = Signers { leaf: true, right: Right::Admin };
+        let owner = Signers { leaf: false, right: Right::Owner };
         let (authored, signers) = match intent {
             Intent::UpdateKey => {
                 let fresh = fresh_secret(env.rng);
@@ -195,14 +218,18 @@ impl Session {
             }
             Intent::Leave => (author.leave(slot)?, leaf),
             Intent::Remove(leaves) => {
-                let tree = self.fold.tree();
-                let mut slots: Vec<_> = leaves.iter().filter_map(|id| tree.slot_of_leaf(*id)).collect();
-                if slots.is_empty() {
-                    return Err(SessionError::Refused(Refusal::NoSuchLeaf));
-                }
-                slots.sort_unstable();
-                let marks = Marks { slots, admin_root: None };
+                let marks = self.marks(leaves, &mut admins, env)?;
                 (author.heal(slot, Some(marks), OwnLeaf::Keep, || fresh_secret(env.rng))?, both)
+            }
+            Intent::Mark(leaves) => {
+                let marks = self.marks(leaves, &mut admins, env)?;
+                (author.mark_removed(marks)?, Signers { leaf: false, right: Right::Admin })
+            }
+            Intent::SetAdmins(change) => {
+                let granted = self.changed_admins(change, env.rng)?;
+                let root = admins::root(&granted)?;
+                admins = Some(granted);
+                (author.plain(Body::SetAdmins(root)), owner)
             }
             Intent::Expire(slots) => (author.expire(slot, slots.clone())?, leaf),
             Intent::MarkOwn(slots) => (author.mark_own(slot, slots.clone())?, leaf),
@@ -251,25 +278,47 @@ impl Session {
         };
         let mut frame = authored.frame(sealed);
         let digest = frame.digest(&self.fold.ctx());
-        frame.auth = self.sign(&digest, signers)?;
+        frame.auth = self.sign(&digest, signers, env)?;
         frame.auth.new_leaf = sig.as_ref().map(|key| key.sign(&Role::NewLeaf.message(&digest)));
-        let jobs = jobs(authored, &digest)?;
-        Ok(Draft { frame, jobs, secret, sig, external, invites })
+        let mut jobs: Vec<Job> = jobs(authored, &digest)?.into_iter().map(Job::from).collect();
+        let by_admin = signers.right == Right::Admin && self.owner.is_none();
+        if by_admin {
+            jobs.push(self.admin_job(&digest)?);
+        }
+        Ok(Draft { frame, jobs, by_admin, secret, sig, external, invites, admins })
+    }
+
+    /// The leaves to mark; from the owner together with the root of the admins who are left.
+    fn marks(
+        &self,
+        leaves: &[LeafId],
+        admins: &mut Option<Vec<Granted>>,
+        env: &mut Env<'_>,
+    ) -> Result<Marks, SessionError> {
+        let tree = self.fold.tree();
+        let mut slots: Vec<_> = leaves.iter().filter_map(|id| tree.slot_of_leaf(*id)).collect();
+        if slots.is_empty() {
+            return Err(SessionError::Refused(Refusal::NoSuchLeaf));
+        }
+        slots.sort_unstable();
+        *admins = self.admins_without(leaves, env.rng)?;
+        let admin_root = admins.as_deref().map(admins::root).transpose()?;
+        Ok(Marks { slots, admin_root })
     }
 
     /// What can be known without trying.
     fn check_intent(&self, intent: &Intent) -> Result<(), SessionError> {
         self.check_live_for(intent)?;
-        let owner_only = matches!(
-            intent,
-            Intent::AddMembers { .. }
-                | Intent::IssueTicket { .. }
-                | Intent::Remove(_)
-                | Intent::SetPolicy(_)
-                | Intent::Close
-        );
+        let owner_only = matches!(intent, Intent::SetPolicy(_) | Intent::SetAdmins(_) | Intent::Close);
         if owner_only && self.owner.is_none() {
             return Err(SessionError::OwnerOnly);
+        }
+        let admins_too = matches!(
+            intent,
+            Intent::AddMembers { .. } | Intent::IssueTicket { .. } | Intent::Remove(_) | Intent::Mark(_)
+        );
+        if admins_too {
+            self.check_admin()?;
         }
         // An invitation into a group that the node may have made up would lead others there.
         let invites = matches!(intent, Intent::AddMembers { .. } | Intent::IssueTicket { .. });
@@ -280,6 +329,8 @@ impl Session {
             intent,
             Intent::Leave
                 | Intent::Remove(_)
+                | Intent::Mark(_)
+                | Intent::SetAdmins(_)
                 | Intent::Expire(_)
                 | Intent::MarkOwn(_)
                 | Intent::Heal { .. }
@@ -290,6 +341,11 @@ impl Session {
             return Err(SessionError::Refused(Refusal::HealFirst));
         }
         Ok(())
+    }
+
+    /// Whether we may do what owner and admins may.
+    pub(crate) fn check_admin(&self) -> Result<(), SessionError> {
+        if self.owner.is_some() || self.is_admin() { Ok(()) } else { Err(SessionError::AdminOnly) }
     }
 
     fn check_live_for(&self, intent: &Intent) -> Result<(), SessionError> {
@@ -350,16 +406,25 @@ impl Session {
         LogPosition { seq: self.fold.seq(), log: self.fold.log() }
     }
 
-    fn sign(&self, digest: &FrameDigest, signers: Signers) -> Result<Authorization, SessionError> {
-        let owner = match (&self.owner, signers.owner) {
-            (_, false) => None,
-            (Some(key), true) => Some(key.sign(&Role::Owner.message(digest))),
-            (None, true) => {
-                return Err(SessionError::OwnerOnly);
-            }
+    fn sign(
+        &self,
+        digest: &FrameDigest,
+        signers: Signers,
+        env: &mut Env<'_>,
+    ) -> Result<Authorization, SessionError> {
+        let owner = match (signers.right, &self.owner) {
+            (Right::Owner | Right::Admin, Some(key)) => Some(key.sign(&Role::Owner.message(digest))),
+            (Right::Owner, None) => return Err(SessionError::OwnerOnly),
+            (Right::Member, _) | (Right::Admin, None) => None,
         };
         let leaf = signers.leaf.then(|| leaf_signature(&self.own.sig, digest));
-        Ok(Authorization { leaf, owner, ..Authorization::default() })
+        // What an admin does without a name is signed with what every member has.
+        let sign = match (signers.leaf || owner.is_some(), &self.own.path) {
+            (true, _) => None,
+            (false, Some(path)) => Some(schnorr::sign(path.sign(), digest.as_bytes(), &mut *env.rng)),
+            (false, None) => return Err(SessionError::KeysLost),
+        };
+        Ok(Authorization { leaf, owner, sign, ..Authorization::default() })
     }
 
     /// Seals a message for the current epoch and puts it into the outbox; the session is stored before it is sent.

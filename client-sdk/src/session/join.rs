@@ -23,7 +23,7 @@ use protocol::{
 use ratchet_tree::PathSecrets;
 
 use super::{
-    Env, Own, Pending, Session, SessionError, Standing,
+    AdminState, Env, Own, Pending, Session, SessionError, Standing,
     author::{frame_id, fresh_secret, jobs, leaf_signature, max_capacity, profile},
     keys::{NewEpoch, joiner},
     operation::own,
@@ -125,6 +125,7 @@ impl FoundingDraft {
             sig: None,
             external: None,
             invites: Vec::new(),
+            admins: None,
         };
         let new = NewEpoch::derive(&state, &self.joiner)?;
         let mut members = Members::default();
@@ -175,6 +176,7 @@ impl Session {
             node: None,
             unconfirmed: None,
             overruled: BTreeSet::new(),
+            admins: AdminState::default(),
         }
     }
 

@@ -71,7 +71,10 @@ impl Session {
         let sender = self.person(self.own.leaf_id);
         let epoch = outgoing.epoch();
         let Some(what) = outgoing.what else {
-            self.roster_due = false;
+            match (Content::from_bytes(&outgoing.content), epoch) {
+                (Ok(Content::Admins(list)), Some(epoch)) => self.posted_admins(&list, epoch),
+                _ => self.roster_due = false,
+            }
             return Some(Vec::new());
         };
         let epoch = epoch.unwrap_or_else(|| self.fold.epoch());
@@ -189,6 +192,10 @@ impl Session {
                 content: body,
             },
             Content::Empty => return Ok(Vec::new()),
+            Content::Admins(list) => {
+                self.take_admins(&list);
+                return Ok(Vec::new());
+            }
             // What belongs into operations means nothing in a message.
             Content::Credential { .. } | Content::Added { .. } | _ => {
                 What::Unreadable { reason: "unknown_content".to_owned() }

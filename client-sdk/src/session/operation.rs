@@ -13,6 +13,7 @@ use e2ee::{
     schedule::{InitSecret, JoinerSecret},
 };
 use group_state::{Accepted, Effects, GroupState};
+use proofs::{AdminStatement, Claim, Proof, VerifyingKeys};
 use protocol::{
     Frame, LeafId, Seq, ServedFrame, Slot, UnixSeconds, VerifyingKey,
     body::{Body, Heal, OwnChange},
@@ -24,7 +25,7 @@ use ratchet_tree::{PathSecrets, Status};
 use zeroize::Zeroize as _;
 
 use super::{
-    Env, EpochKeys, Member, Own, Pending, Session, SessionError, Shown, Standing,
+    AdminState, Env, EpochKeys, Member, Own, Pending, Session, SessionError, Shown, Standing,
     keys::{NewEpoch, joiner},
 };
 use crate::entry::{Entry, Person, What};
@@ -100,6 +101,8 @@ impl Session {
             self.heard(by);
         }
         self.note_roster(frame, &effects, mine);
+        let mut pending = pending;
+        self.note_admins(before.admin_root(), pending.as_mut().and_then(|p| p.admins.take()));
         if let Some(pending) = pending {
             self.seal_invites(pending, &joiner, env);
         }
@@ -115,7 +118,7 @@ impl Session {
 
     /// Whether a frame marks the own leaf and is signed by somebody entitled to it, as far as this session knows the
     /// group. For members who are shown their removal but not the frames before it.
-    pub(crate) fn is_removed_by(&self, frame: &Frame) -> bool {
+    pub(crate) fn is_removed_by(&self, frame: &Frame, keys: &VerifyingKeys) -> bool {
         let (Place::Operation { base, at, .. }, head) = (frame.head().place, frame.head()) else {
             return false;
         };
@@ -154,7 +157,7 @@ impl Session {
         } else {
             None
         };
-        // Without the owner, only invitees can be marked: overdue ones, or by who invited them.
+        // Without owner or admin, only invitees can be marked: overdue ones, or by who invited them.
         let by_leaf = if let Body::Expire(marks) = &head.body {
             Some(&marks.slots).filter(|_| invited_until.is_some_and(|until| until < at))
         } else if let Body::MarkOwn(marks) = &head.body {
@@ -166,6 +169,11 @@ impl Session {
         let owner = frame.auth.owner.is_some_and(|signature| {
             self.fold.owner().verify(&Role::Owner.message(&digest), &signature).is_ok()
         });
+        // As far as we know the admins; should they have changed since, the owner's word is needed.
+        let admin = frame.auth.admin_proof.is_some_and(|proof| {
+            let claim = AdminStatement::new(digest, self.fold.admin_root()).map(Claim::from);
+            matches!((claim, Proof::from_bytes(&proof)), (Ok(claim), Ok(proof)) if keys.verify(&claim, &proof).is_ok())
+        });
         let doer = head.body.doer().and_then(|slot| self.fold.tree().leaf(slot).active());
         let by_doer = match (doer, frame.auth.leaf) {
             (Some(leaf), Some(signature)) => {
@@ -175,7 +183,7 @@ impl Session {
         };
         head.group == self.group()
             && slots.iter().any(|slot| if owner_signs { concerns(slot) } else { *slot == self.own.slot })
-            && if owner_signs { owner } else { by_doer }
+            && if owner_signs { owner || admin } else { by_doer }
     }
 
     /// The own leaf's secret after an operation, `None` when somebody else changed the leaf.
@@ -281,6 +289,7 @@ impl Session {
     fn forget(&mut self, seq: Seq) {
         self.standing = Standing::Removed(seq);
         self.wipe_keys();
+        self.admins = AdminState::default();
         self.outbox.clear();
         self.held.clear();
     }
@@ -289,6 +298,7 @@ impl Session {
     fn close(&mut self) {
         self.standing = Standing::Closed;
         self.wipe_keys();
+        self.admins = AdminState::default();
         self.outbox.clear();
         self.held.clear();
     }
@@ -298,6 +308,7 @@ impl Session {
     fn wipe_keys(&mut self) {
         self.own.path = None;
         self.own.secret.zeroize();
+        self.admins.own = None;
         self.epochs.clear();
         self.pending = None;
         self.schedule = super::Schedule::wiped();

@@ -12,14 +12,18 @@ use e2ee::{
     schedule::{Authenticator, ExporterSecret, InitSecret, MembershipKey},
 };
 use group_state::GroupState;
+use proofs::AdminSecret;
 use prost::Message;
-use protocol::{Epoch, FrameHash, FrameId, LeafId, LogHash, Seq, SigningKey, Slot, Transcript, VerifyingKey};
+use protocol::{
+    AdminCommitment, Epoch, FrameHash, FrameId, LeafId, LogHash, Seq, SigningKey, Slot, Transcript,
+    VerifyingKey,
+};
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    EpochKeys, Evidence, Held, JoinAttempt, Joining, Member, Members, Outgoing, Pending, PendingInvite,
-    Schedule, Session, Standing, operation,
+    AdminState, EpochKeys, Evidence, Granted, Held, JoinAttempt, Joining, Member, Members, Outgoing, Pending,
+    PendingInvite, Schedule, Session, Standing, admins::OwnAdmin, operation,
 };
 use crate::entry::What;
 
@@ -91,6 +95,32 @@ struct WireSession {
     standing_leaf: Option<u64>,
     #[prost(uint64, repeated, tag = "29")]
     overruled: Vec<u64>,
+    #[prost(message, optional, tag = "30")]
+    granted: Option<WireGrants>,
+    #[prost(bool, tag = "31")]
+    admins_due: bool,
+    #[prost(message, optional, tag = "32")]
+    own_admin: Option<WireOwnAdmin>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireGrants {
+    #[prost(uint64, repeated, tag = "1")]
+    leaf_ids: Vec<u64>,
+    /// Secrets of 64 bytes, one after the other.
+    #[prost(bytes = "vec", tag = "2")]
+    secrets: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct WireOwnAdmin {
+    #[prost(bytes = "vec", tag = "1")]
+    secret: Vec<u8>,
+    #[prost(uint32, tag = "2")]
+    position: u32,
+    /// Commitments of 32 bytes, one after the other.
+    #[prost(bytes = "vec", tag = "3")]
+    commitments: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -144,6 +174,8 @@ struct WirePending {
     external: Vec<u8>,
     #[prost(message, repeated, tag = "7")]
     invites: Vec<WirePendingInvite>,
+    #[prost(message, optional, tag = "8")]
+    admins: Option<WireGrants>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -244,7 +276,10 @@ impl WireSession {
             pending.sig.zeroize();
             pending.external.zeroize();
             pending.invites.iter_mut().for_each(|i| i.secret.zeroize());
+            pending.admins.iter_mut().for_each(|a| a.secrets.zeroize());
         }
+        self.granted.iter_mut().for_each(|a| a.secrets.zeroize());
+        self.own_admin.iter_mut().for_each(|a| a.secret.zeroize());
         self.invites.iter_mut().for_each(|i| i.text.zeroize());
     }
 }
@@ -359,6 +394,9 @@ impl Session {
                 | Standing::Closed => None,
             },
             overruled: self.overruled.iter().map(|id| id.get()).collect(),
+            granted: Some(&self.admins.granted).filter(|g| !g.is_empty()).map(|g| grants_to_wire(g)),
+            admins_due: self.admins.due,
+            own_admin: self.admins.own.as_ref().map(own_admin_to_wire),
             unconfirmed: self
                 .unconfirmed
                 .as_ref()
@@ -457,6 +495,11 @@ fn read(fold: GroupState, wire: &WireSession) -> Result<Session, StoredError> {
         server: wire.server.clone(),
         node: optional(&wire.node, |b| VerifyingKey::from_slice(b).map_err(|_| StoredError))?,
         overruled: wire.overruled.iter().copied().map(LeafId::new).collect(),
+        admins: AdminState {
+            granted: wire.granted.as_ref().map(grants_from_wire).transpose()?.unwrap_or_default(),
+            due: wire.admins_due,
+            own: wire.own_admin.as_ref().map(own_admin_from_wire).transpose()?,
+        },
         unconfirmed: wire
             .unconfirmed
             .as_ref()
@@ -464,6 +507,48 @@ fn read(fold: GroupState, wire: &WireSession) -> Result<Session, StoredError> {
             .transpose()
             .map_err(|_| StoredError)?,
         fold,
+    })
+}
+
+fn grants_to_wire(granted: &[Granted]) -> WireGrants {
+    // Sized beforehand, so that no half-grown buffer is left behind.
+    let mut secrets = Vec::with_capacity(granted.len() * AdminSecret::LEN);
+    for one in granted {
+        secrets.extend_from_slice(&*one.secret.to_bytes());
+    }
+    WireGrants { leaf_ids: granted.iter().map(|one| one.leaf_id.get()).collect(), secrets }
+}
+
+fn grants_from_wire(wire: &WireGrants) -> Result<Vec<Granted>, StoredError> {
+    let (secrets, rest) = wire.secrets.as_chunks::<{ AdminSecret::LEN }>();
+    if !rest.is_empty() || secrets.len() != wire.leaf_ids.len() {
+        return Err(StoredError);
+    }
+    let granted = wire.leaf_ids.iter().zip(secrets).map(|(leaf_id, secret)| {
+        let secret = AdminSecret::from_bytes(secret).map_err(|_| StoredError)?;
+        Ok(Granted { leaf_id: LeafId::new(*leaf_id), secret })
+    });
+    granted.collect()
+}
+
+fn own_admin_to_wire(own: &OwnAdmin) -> WireOwnAdmin {
+    WireOwnAdmin {
+        secret: own.secret.to_bytes().to_vec(),
+        position: u32::try_from(own.position).unwrap_or(u32::MAX),
+        commitments: own.commitments.iter().flat_map(|one| *one.as_bytes()).collect(),
+    }
+}
+
+fn own_admin_from_wire(wire: &WireOwnAdmin) -> Result<OwnAdmin, StoredError> {
+    let (commitments, rest) = wire.commitments.as_chunks::<{ AdminCommitment::LEN }>();
+    if !rest.is_empty() {
+        return Err(StoredError);
+    }
+    Ok(OwnAdmin {
+        secret: AdminSecret::from_bytes(&*array::<{ AdminSecret::LEN }>(&wire.secret)?)
+            .map_err(|_| StoredError)?,
+        position: usize::try_from(wire.position).map_err(|_| StoredError)?,
+        commitments: commitments.iter().map(|bytes| AdminCommitment::new(*bytes)).collect(),
     })
 }
 
@@ -533,6 +618,7 @@ fn pending_to_wire(pending: &Pending) -> WirePending {
                 slot: i.slot.get(),
             })
             .collect(),
+        admins: pending.admins.as_ref().map(|granted| grants_to_wire(granted)),
     }
 }
 
@@ -555,6 +641,7 @@ fn pending_from_wire(wire: &WirePending) -> Result<Pending, StoredError> {
                 })
             })
             .collect::<Result<_, StoredError>>()?,
+        admins: wire.admins.as_ref().map(grants_from_wire).transpose()?,
     })
 }
 

@@ -20,6 +20,8 @@ use protocol::{
 };
 use rand_core::UnwrapErr;
 
+mod admins;
+
 use super::{
     Env, FoundingDraft, Intent, Joining, JoiningStep, Members, Session, SessionError, Shown, Standing, TEXT,
     author::{frame_id, profile},
@@ -468,7 +470,7 @@ async fn without_the_owner_nobody_can_show_an_active_member_its_removal() {
         let mut frame = Frame::unsigned(head, Vec::new());
         let message = Role::Leaf.message(&frame.digest(&base));
         frame.auth.leaf = Some(ben.session().own.sig.sign(&message));
-        assert!(!cleo.session().is_removed_by(&frame));
+        assert!(!cleo.session().is_removed_by(&frame, VerifyingKeys::development()));
     }
 }
 

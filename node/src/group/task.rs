@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use frame_log::{AppendError, Limit, Record, StoredRecord};
-use protocol::{GroupId, LeafId, Refusal, Seq, body::Body, head::Kind};
+use protocol::{Frame, GroupId, LeafId, Refusal, Seq, head::Kind};
 use service_kit::limiter::Limiter;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -24,6 +24,8 @@ use crate::{
 const MAX_ATTEMPTS: usize = 16;
 /// Buckets for the leaves of one group; a larger group has more leaves than are busy at once.
 const LEAF_BUCKETS: usize = 64;
+/// The bucket of operations whose leaf is not named; no leaf id gets this far.
+const UNNAMED: u64 = u64::MAX;
 
 /// Where the answer to a frame goes, and how the task learns that nobody waits for it.
 type Reply = oneshot::Sender<Result<Stored, Failure>>;
@@ -189,7 +191,7 @@ impl Task {
                 (self.book.state.clone(), arrived.frame.clone(), env.metrics.clone());
             env.pool.run(Lane::Members, move || judge::authenticate(&state, &frame, &metrics)).await??;
             judge::admit(&self.book.state, &arrived.frame, now, self.book.epoch_since())?;
-            self.charge_leaf(&arrived.frame.head().body)?;
+            self.charge_leaf(&arrived.frame)?;
         }
         let proposed = {
             let (state, frame, metrics) =
@@ -220,10 +222,14 @@ impl Task {
 
     /// Operations of one leaf come at a bounded rate, its key updates at a lower one: every operation makes all
     /// others under way stale.
-    fn charge_leaf(&self, body: &Body) -> Result<(), Failure> {
+    ///
+    /// Marks by admins name no leaf and share one bucket: any member could have the node check proofs for them.
+    fn charge_leaf(&self, frame: &Frame) -> Result<(), Failure> {
+        let body = &frame.head().body;
         let leaf =
             body.doer().and_then(|slot| self.book.state.tree().leaf(slot).live()).map(|leaf| leaf.leaf_id);
-        let Some(leaf) = leaf.map(LeafId::get) else { return Ok(()) };
+        let unnamed = frame.auth.admin_proof.map(|_| UNNAMED);
+        let Some(leaf) = leaf.map(LeafId::get).or(unnamed) else { return Ok(()) };
         if matches!(body.kind(), Kind::UpdateKey | Kind::Rejoin) {
             self.rates.updates.take(&leaf, 1).map_err(too_fast)?;
         }

@@ -228,8 +228,10 @@ fn what_is_refused_is_said_in_one_line_with_a_code() -> Result<()> {
     ann.refused(&["serve", "--set", "nothing.like=that"], "settings")?;
     Kith::at("/proc/nowhere").refused(&["identity", "show"], "io")?;
     // Not the owner.
-    ben.refused(&["invite", "--group", "Trip"], "owner_only")?;
-    ben.refused(&["remove", "--group", "Trip", "--member", "Ann"], "owner_only")?;
+    ben.refused(&["invite", "--group", "Trip"], "admin_only")?;
+    ben.refused(&["remove", "--group", "Trip", "--member", "Ann"], "admin_only")?;
+    ben.refused(&["group", "admin", "add", "--group", "Trip", "--member", "Ben"], "owner_only")?;
+    ben.refused(&["group", "admin", "list", "Trip"], "owner_only")?;
     ben.refused(&["group", "close", "Trip"], "owner_only")?;
     // Nobody would be left.
     ann.ok(&["remove", "--group", "Trip", "--member", "Ben"])?;

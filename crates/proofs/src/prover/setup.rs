@@ -36,12 +36,12 @@ pub enum SetupStage {
 pub struct SetupError(pub(super) Circuit);
 
 /// The secrets a setup must forget. Those of the development keys are public.
-struct Trapdoor {
+pub(super) struct Trapdoor {
     alpha: Fr,
     beta: Fr,
     gamma: Fr,
-    delta: Fr,
-    point: Fr,
+    pub(super) delta: Fr,
+    pub(super) point: Fr,
 }
 
 /// Makes the development keys of a circuit: the same bytes on every machine.
@@ -60,26 +60,35 @@ pub fn setup_development(
 ) -> Result<ProvingKey, SetupError> {
     progress(SetupStage::Circuit);
     let shape = Shape::of(circuit).ok_or(SetupError(circuit))?;
-    let seed =
-        Sha256::new().chain_update(b"kith/v1/development-keys").chain_update([circuit.number()]).finalize();
-    let mut rng = ChaCha20Rng::from_seed(seed.into());
-    let mut draw = || loop {
-        let scalar = scalar(&mut rng);
-        if scalar != Fr::ZERO {
-            return scalar;
-        }
-    };
-    let (alpha, beta, gamma, delta) = (draw(), draw(), draw(), draw());
-    let point = loop {
-        let point = draw();
-        if qap::is_usable(&shape, point) {
-            break point;
-        }
-    };
-    let trapdoor = Trapdoor { alpha, beta, gamma, delta, point };
+    let trapdoor = Trapdoor::for_development(circuit, &shape);
     let key = generate(circuit, shape, &trapdoor, &mut progress).ok_or(SetupError(circuit))?;
     progress(SetupStage::Finished);
     Ok(key)
+}
+
+impl Trapdoor {
+    /// The one everybody can compute.
+    pub(super) fn for_development(circuit: Circuit, shape: &Shape) -> Self {
+        let seed = Sha256::new()
+            .chain_update(b"kith/v1/development-keys")
+            .chain_update([circuit.number()])
+            .finalize();
+        let mut rng = ChaCha20Rng::from_seed(seed.into());
+        let mut draw = || loop {
+            let scalar = scalar(&mut rng);
+            if scalar != Fr::ZERO {
+                return scalar;
+            }
+        };
+        let (alpha, beta, gamma, delta) = (draw(), draw(), draw(), draw());
+        let point = loop {
+            let point = draw();
+            if qap::is_usable(shape, point) {
+                break point;
+            }
+        };
+        Self { alpha, beta, gamma, delta, point }
+    }
 }
 
 fn scalar(rng: &mut impl Rng) -> Fr {
