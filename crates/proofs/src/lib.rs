@@ -14,6 +14,7 @@ mod development;
 mod hash;
 mod msm;
 mod pairing;
+mod parallel;
 mod proof;
 mod statement;
 mod table;

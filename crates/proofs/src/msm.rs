@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use self::buckets::{FEW, XY, bucket_sum};
 pub(crate) use self::{fixed::FixedBases, split::Endomorphic};
+use crate::parallel;
 
 /// Bits of a scalar; both groups have the scalar field of BN254.
 const SCALAR_BITS: usize = 254;
@@ -71,14 +72,12 @@ pub(crate) fn msm_of_parts<P: Endomorphic>(bases: &[Affine<P>], parts: &[[i128; 
 /// The sum of each window, given the digits of one window after the other.
 ///
 /// Each thread takes whole windows; those left over are cut in as many pieces as there are threads, so that none waits.
-#[cfg(feature = "parallel")]
 fn per_window<P: Endomorphic>(
     digits: &[i16],
     points: &[XY<P>],
     work: impl Fn((&[i16], &[XY<P>])) -> Projective<P> + Send + Sync,
 ) -> Vec<Projective<P>> {
-    use rayon::prelude::*;
-    let threads = rayon::current_num_threads();
+    let threads = parallel::threads();
     let windows = digits.len() / points.len();
     let whole = windows - windows % threads;
     let pieces: Vec<_> = digits
@@ -90,7 +89,10 @@ fn per_window<P: Endomorphic>(
             digits.chunks(size).zip(points.chunks(size)).map(move |piece| (window, piece))
         })
         .collect();
-    let sums: Vec<_> = pieces.into_par_iter().map(|(window, piece)| (window, work(piece))).collect();
+    let sum = |pieces: &[(usize, _)]| {
+        pieces.iter().map(|(window, piece)| (*window, work(*piece))).collect::<Vec<_>>()
+    };
+    let sums = parallel::map_chunks(&pieces, 1, sum).into_iter().flatten();
     let mut windows = vec![Projective::ZERO; windows];
     for (window, sum) in sums {
         if let Some(slot) = windows.get_mut(window) {
@@ -101,17 +103,7 @@ fn per_window<P: Endomorphic>(
 }
 
 /// Points of which it pays to cut a window in pieces, each of which empties buckets of its own.
-#[cfg(feature = "parallel")]
 const MANY: usize = 4096;
-
-#[cfg(not(feature = "parallel"))]
-fn per_window<P: Endomorphic>(
-    digits: &[i16],
-    points: &[XY<P>],
-    work: impl Fn((&[i16], &[XY<P>])) -> Projective<P>,
-) -> Vec<Projective<P>> {
-    digits.chunks_exact(points.len()).map(|digits| work((digits, points))).collect()
-}
 
 /// Digits of a scalar to base 2^width, each in (−2^(width−1), 2^(width−1)], the least significant first.
 struct SignedDigits {

@@ -22,6 +22,8 @@ use ark_bn254::{Config, Fq, Fq12, G1Projective};
 use ark_ec::bn::BnConfig;
 use ark_ff::{AdditiveGroup, Field};
 
+use crate::parallel;
+
 pub(crate) use self::{
     exponentiation::final_exponentiation,
     limbs::{sub1, sub2},
@@ -42,7 +44,7 @@ struct Evaluation {
 
 /// The Miller value of Π e(point, lines' point), without the final exponentiation.
 ///
-/// Pairs with an identity count as one. With the feature `parallel` each thread takes a share of the pairs.
+/// Pairs with an identity count as one. In a pool each thread takes a share of the pairs.
 pub(crate) fn miller_product(pairs: &[(G1Projective, &Lines)]) -> Fq12 {
     let mut inverses: Vec<Fq> =
         pairs.iter().map(|(point, _)| if point.z == Fq::ZERO { Fq::ZERO } else { point.y }).collect();
@@ -61,22 +63,12 @@ pub(crate) fn miller_product(pairs: &[(G1Projective, &Lines)]) -> Fq12 {
 }
 
 /// Fewer pairs than this are not worth a thread of their own: its squarings cost as much as the lines of two pairs.
-#[cfg(feature = "parallel")]
 const LEAST_SHARE: usize = 8;
 
-#[cfg(feature = "parallel")]
 fn shares<T: Sync>(pairs: &[T], work: impl Fn(&[T]) -> Fq12 + Send + Sync) -> Fq12 {
-    use rayon::prelude::*;
-    let share = pairs.len().div_ceil(rayon::current_num_threads()).max(LEAST_SHARE);
-    if pairs.len() <= share {
-        return work(pairs);
-    }
-    pairs.par_chunks(share).map(work).reduce(|| Fq12::ONE, |left, right| tower::mul(&left, &right))
-}
-
-#[cfg(not(feature = "parallel"))]
-fn shares<T>(pairs: &[T], work: impl Fn(&[T]) -> Fq12) -> Fq12 {
-    work(pairs)
+    let share = pairs.len().div_ceil(parallel::threads()).max(LEAST_SHARE);
+    let products = parallel::map_chunks(pairs, share, work);
+    products.into_iter().reduce(|left, right| tower::mul(&left, &right)).unwrap_or(Fq12::ONE)
 }
 
 fn share_product(pairs: &[(Evaluation, &Lines)]) -> Fq12 {

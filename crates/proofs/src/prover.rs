@@ -6,6 +6,7 @@ mod qap;
 mod raw;
 mod setup;
 mod system;
+mod transform;
 
 use ark_bn254::{Fr, G1Projective};
 use ark_ec::CurveGroup;

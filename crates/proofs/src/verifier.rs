@@ -17,12 +17,13 @@ use protocol::ParamsHash;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
-use self::batch::{Batch, for_each};
+use self::batch::Batch;
 pub(crate) use self::key::PreparedKey;
 use crate::{
     claim::Claim,
     hash::VerifyingKeyHash,
     pairing::Lines,
+    parallel::for_each,
     proof::Proof,
     statement::Statement,
     table::{LevelTable, Place, TableCache},

@@ -10,6 +10,7 @@ use super::{
     tower::LineValue,
     wide::{invert_all, mul2, norm, square2},
 };
+use crate::parallel;
 
 /// Lines of a loop: one for each doubling, one for each digit that is not zero, two for the Frobenius images.
 const STEPS: usize = {
@@ -64,16 +65,10 @@ impl Lines {
         projective(core::slice::from_ref(point)).pop().unwrap_or(Self { lines: Vec::new() })
     }
 
-    /// The lines of many points, cheaper together. With the feature `parallel` each thread takes a share.
+    /// The lines of many points, cheaper together. In a pool each thread takes a share.
     pub(crate) fn batch(points: &[G2Affine]) -> Vec<Self> {
-        #[cfg(feature = "parallel")]
-        {
-            use rayon::prelude::*;
-            let share = points.len().div_ceil(rayon::current_num_threads()).max(LOCK_STEP_FROM);
-            points.par_chunks(share).flat_map_iter(Self::share).collect()
-        }
-        #[cfg(not(feature = "parallel"))]
-        Self::share(points)
+        let share = points.len().div_ceil(parallel::threads()).max(LOCK_STEP_FROM);
+        parallel::map_chunks(points, share, Self::share).into_iter().flatten().collect()
     }
 
     fn share(points: &[G2Affine]) -> Vec<Self> {

@@ -5,9 +5,11 @@ use ark_ff::{AdditiveGroup, BigInt, PrimeField};
 use ark_poly::{EvaluationDomain, Radix2EvaluationDomain};
 use zeroize::Zeroizing;
 
+use super::transform::Transform;
 use crate::{
     admin::{AdminSecret, AdminStatement, AdminTree},
     circuit::{Builder, Matrices, SparseMatrix, admin, synthesize},
+    parallel,
     statement::Statement,
     table::LevelTable,
     tier::{Circuit, Tier},
@@ -102,11 +104,9 @@ pub(super) fn quotient(shape: &Shape, values: &[Fr]) -> Zeroizing<Vec<BigInt<4>>
     }
     // On the rows C·z is the product of the other two, or the proof would not verify anyway.
     let mut c = Zeroizing::new(a.iter().zip(b.iter()).map(|(a, b)| *a * b).collect::<Vec<Fr>>());
-    // Neither fails for a shape: its doubled domain exists and no offset is zero. Else the proof would not verify.
-    let odd = shape.doubled().and_then(|doubled| domain.get_coset(doubled.group_gen())).unwrap_or(*domain);
-    for polynomial in [&mut a, &mut b, &mut c] {
-        domain.ifft_in_place(polynomial);
-        odd.fft_in_place(polynomial);
+    // There is a doubled domain for every circuit; without it the proof would not verify.
+    if let Some(transform) = Transform::new(*domain) {
+        parallel::for_each(&mut [&mut a, &mut b, &mut c], |values| transform.to_odd(values));
     }
     Zeroizing::new(
         a.iter().zip(b.iter()).zip(c.iter()).map(|((a, b), c)| (*a * b - c).into_bigint()).collect(),
@@ -124,16 +124,17 @@ pub(super) fn is_usable(shape: &Shape, point: Fr) -> bool {
     shape.doubled().is_some_and(|doubled| doubled.evaluate_vanishing_polynomial(point) != Fr::ZERO)
 }
 
+/// Rows that one thread computes at a time.
+const RUN: usize = 1024;
+
 fn evaluate(matrix: &SparseMatrix, values: &[Fr], size: usize) -> Zeroizing<Vec<Fr>> {
     let mut rows = Zeroizing::new(vec![Fr::ZERO; size]);
-    let work = |(row, slot): (usize, &mut Fr)| *slot = matrix.row_times(row, values);
-    #[cfg(feature = "parallel")]
-    {
-        use rayon::prelude::*;
-        rows.par_iter_mut().take(matrix.rows()).enumerate().with_min_len(1024).for_each(work);
-    }
-    #[cfg(not(feature = "parallel"))]
-    rows.iter_mut().take(matrix.rows()).enumerate().for_each(work);
+    let mut runs: Vec<(usize, &mut [Fr])> = rows.chunks_mut(RUN).enumerate().collect();
+    parallel::for_each(&mut runs, |(run, slots)| {
+        for (slot, row) in slots.iter_mut().zip(*run * RUN..matrix.rows()) {
+            *slot = matrix.row_times(row, values);
+        }
+    });
     rows
 }
 

@@ -12,7 +12,7 @@ use super::{
     key::ProvingKey,
     qap::{self, Shape},
 };
-use crate::{tier::Circuit, verifying_key::VerifyingKey};
+use crate::{parallel, tier::Circuit, verifying_key::VerifyingKey};
 
 /// What key generation is about to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,18 +124,27 @@ fn generate(
     progress(SetupStage::FirstGroup);
     let g1 = G1Projective::generator();
     let table = BatchMulPreprocessing::new(g1, shape.matrices.variables + shape.quotient_len());
-    let points = table.batch_mul(&shares);
+    let points = multiples(&table, &shares);
     let (public, private) = points.split_at_checked(inputs)?;
     let [alpha_g1, beta_g1, delta_g1] = [alpha, beta, delta].map(|scalar| (g1 * scalar).into_affine());
-    let a = table.batch_mul(&of_a);
-    let b_g1 = table.batch_mul(&of_b);
-    let h = table.batch_mul(&quotient);
+    let a = multiples(&table, &of_a);
+    let b_g1 = multiples(&table, &of_b);
+    let h = multiples(&table, &quotient);
 
     progress(SetupStage::SecondGroup);
     let g2 = G2Projective::generator();
-    let b_g2 = BatchMulPreprocessing::new(g2, of_b.len()).batch_mul(&of_b);
+    let b_g2 = multiples(&BatchMulPreprocessing::new(g2, of_b.len()), &of_b);
     let [beta, gamma, delta] = [beta, gamma, delta].map(|scalar| (g2 * scalar).into_affine());
     let verifying_key =
         VerifyingKey { circuit, alpha: alpha_g1, beta, gamma, delta, inputs: public.to_vec() };
     Some(ProvingKey::new(verifying_key, shape, [beta_g1, delta_g1], [a, b_g1, private.to_vec(), h], b_g2))
+}
+
+/// The products of a base with all scalars.
+fn multiples<G: CurveGroup<ScalarField = Fr>>(
+    base: &BatchMulPreprocessing<G>,
+    scalars: &[Fr],
+) -> Vec<G::Affine> {
+    let length = scalars.len().div_ceil(4 * parallel::threads());
+    parallel::map_chunks(scalars, length, |scalars| base.batch_mul(scalars)).concat()
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     msm::msm_of_parts,
     pairing::{Lines, final_exponentiation, miller_product},
+    parallel::{self, for_each},
     proof::Proof,
     tier::Circuit,
 };
@@ -133,26 +134,8 @@ fn combined_c(entries: &[&Entry<'_>]) -> G1Projective {
     msm_of_parts(&points, &parts.collect::<Vec<_>>())
 }
 
-#[cfg(feature = "parallel")]
-pub(super) fn for_each<T: Send>(items: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
-    use rayon::prelude::*;
-    items.par_iter_mut().for_each(work);
-}
-
-#[cfg(not(feature = "parallel"))]
-pub(super) fn for_each<T>(items: &mut [T], work: impl Fn(&mut T)) {
-    items.iter_mut().for_each(work);
-}
-
 /// `work` on the items, each thread taking a share.
-#[cfg(feature = "parallel")]
 fn in_shares<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T]) -> Vec<R> + Send + Sync) -> Vec<R> {
-    use rayon::prelude::*;
-    let share = items.len().div_ceil(rayon::current_num_threads()).max(1);
-    items.par_chunks(share).flat_map_iter(work).collect()
-}
-
-#[cfg(not(feature = "parallel"))]
-fn in_shares<T, R>(items: &[T], work: impl Fn(&[T]) -> Vec<R>) -> Vec<R> {
-    work(items)
+    let share = items.len().div_ceil(parallel::threads());
+    parallel::map_chunks(items, share, work).into_iter().flatten().collect()
 }
