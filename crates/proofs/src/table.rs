@@ -66,7 +66,7 @@ impl LevelTable {
 /// input sums of a set of keys.
 ///
 /// Two generations: a full young one becomes the old one, and what is still used is copied back. At most
-/// 2 · [`TableCache::GENERATION`] siblings of about 1 kB, hence 2 MB, with up to four shares each.
+/// 2 · [`TableCache::GENERATION`] siblings of about 1 kB, and 0.1 kB more for each of up to four shares: 3 MB.
 #[derive(Default)]
 pub(crate) struct TableCache {
     generations: Mutex<Generations>,

@@ -57,7 +57,7 @@ pub enum KeySetError {
 
 /// The verifying keys in force, one for each circuit, prepared for use.
 ///
-/// About 1 MB for all circuits, mostly precomputed multiples of the input points, and up to 2 MB of tables derived from
+/// About 1 MB for all circuits, mostly precomputed multiples of the input points, and up to 3 MB of tables derived from
 /// siblings that occurred lately.
 pub struct VerifyingKeys {
     keys: BTreeMap<Circuit, PreparedKey>,
