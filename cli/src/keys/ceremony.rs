@@ -145,9 +145,9 @@ fn told(verified: &Verified) -> String {
     );
     for contribution in &report.contributions {
         let name = output::shown(contribution.name.as_deref().unwrap_or_default());
-        text.push_str(&format!("\ncontribution {} {name}", contribution.position));
+        text.push_str(format!("\ncontribution {} {name}", contribution.position).trim_end());
         if let Some(beacon) = &contribution.beacon {
-            text.push_str(&format!("(beacon {}, 2^{} times)", hex(&beacon.value), beacon.exponent));
+            text.push_str(&format!(" (beacon {}, 2^{} times)", hex(&beacon.value), beacon.exponent));
         }
         text.push_str(&format!("\n{}", contribution.hash.to_block()));
     }

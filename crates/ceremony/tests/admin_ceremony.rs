@@ -31,7 +31,7 @@ fn held() -> &'static Held {
     static HELD: OnceLock<Held> = OnceLock::new();
     HELD.get_or_init(|| {
         let relation = Relation::try_from(&constraint_system(Circuit::Admin).unwrap()).unwrap();
-        let desk = Desk::new();
+        let desk = Desk::shared("admin-ceremony");
         desk.write("powers.ptau", powers(relation.domain().trailing_zeros(), false));
         desk.contributions("powers.ptau", &relation);
         let (ptau, zkey) = (desk.read("powers.ptau"), desk.read("final.zkey"));

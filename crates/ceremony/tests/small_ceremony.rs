@@ -26,7 +26,7 @@ struct Held {
 fn held() -> &'static Held {
     static HELD: OnceLock<Held> = OnceLock::new();
     HELD.get_or_init(|| {
-        let desk = Desk::new();
+        let desk = Desk::shared("small-ceremony");
         desk.powers(7, "powers.ptau");
         desk.contributions("powers.ptau", &chain(ROWS));
         let (powers, key) = (desk.read("powers.ptau"), desk.read("final.zkey"));

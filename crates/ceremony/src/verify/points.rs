@@ -12,6 +12,9 @@ use crate::{
     zkey::Elements,
 };
 
+/// From so many terms on, sharing the doublings is worth its overhead.
+const LONG_COLUMN: usize = 24;
+
 /// The Lagrange basis of a circuit's domain at tau: as it is, times α, times β.
 pub(super) struct Bases {
     plain: Vec<G1Affine>,
@@ -81,6 +84,10 @@ pub(super) fn first_shares(relation: &Relation, bases: &Bases) -> Vec<G1Affine> 
         put(variable, &bases.beta, relation.rows().len() + variable, Fr::ONE);
     }
     let add_up = |column: &Vec<(G1Affine, Fr)>| {
+        if column.len() >= LONG_COLUMN {
+            let (points, factors): (Vec<_>, Vec<_>) = column.iter().copied().unzip();
+            return sum(&points, &factors);
+        }
         column.iter().fold(G1Projective::ZERO, |sum, (point, coefficient)| {
             // Most coefficients are small or the negative of something small, and small ones cost little.
             let (plus, minus) = (coefficient.into_bigint(), (-*coefficient).into_bigint());

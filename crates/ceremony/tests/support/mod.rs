@@ -33,7 +33,9 @@ pub fn rng(seed: u8) -> ChaCha20Rng {
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/snarkjs");
+        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let script = above.map(|folder| folder.join("scripts/snarkjs")).find(|path| path.exists());
+        let script = script.expect("there is no scripts/snarkjs");
         let out = Command::new(&script).output().expect("scripts/snarkjs cannot be run");
         let told = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(out.status.success(), "snarkjs cannot be installed: {told}");
@@ -43,16 +45,26 @@ fn program() -> &'static Path {
 
 /// A folder in which snarkjs works.
 pub struct Desk {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    _gone_at_the_end: Option<tempfile::TempDir>,
 }
 
 impl Desk {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder: folder.path().to_owned(), _gone_at_the_end: Some(folder) }
+    }
+
+    /// The one of this name, for what all tests of a binary share: it would not be dropped. Emptied when it is set up.
+    pub fn shared(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Self { folder, _gone_at_the_end: None }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
@@ -72,7 +84,7 @@ impl Desk {
         let out = Command::new("node")
             .arg(program())
             .args(arguments)
-            .current_dir(self.folder.path())
+            .current_dir(&self.folder)
             .env("NODE_OPTIONS", "--max-old-space-size=2048")
             .output()
             .unwrap();
