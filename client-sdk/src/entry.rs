@@ -31,7 +31,7 @@ pub struct Entry {
     pub epoch: u64,
     /// When the node stored the frame, in milliseconds since 1970, as the node says.
     pub received_at_ms: u64,
-    /// Who did it; `None` where the frame does not say (an anonymous removal by the owner, say).
+    /// Who did it; `None` where the frame does not say (a removal marked by the owner or an admin, say).
     pub sender: Option<Person>,
     /// What happened.
     pub what: What,

@@ -2,7 +2,7 @@
 
 use api::{ErrorCode, frames::FrameReceipt};
 use frame_log::Limit;
-use protocol::Seq;
+use protocol::{AdminRoot, Seq, body::Body};
 use service_kit::limiter::Quota;
 
 use crate::kit::{Club, Made, Site, SiteOptions, generous, site::soon};
@@ -39,6 +39,26 @@ async fn queues_are_bounded() {
     for made in &messages {
         soon(site.post(made)).await.decode::<FrameReceipt>();
     }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn marks_that_name_nobody_share_one_rate() {
+    let mut config = generous();
+    config.rates.leaf_operations = Quota { per_minute: 1, burst: 1 };
+    let site = Site::with(SiteOptions { config, ..Default::default() }).await;
+    let mut club = site.pair(115).await;
+    let set = club.plain(Body::SetAdmins(AdminRoot::new([1; 32])));
+    site.accept(&mut club, set).await;
+    let before = site.checks("proofs");
+    assert_eq!(site.post(&club.forged_mark(1)).await.code(), ErrorCode::BadProof);
+    let after = site.checks("proofs");
+    assert!(after > before, "looked at");
+    // Whoever goes on with it has no more proofs looked at, and nobody else is kept from acting.
+    assert_eq!(site.post(&club.forged_mark(1)).await.code(), ErrorCode::RateLimited);
+    assert_eq!(site.checks("proofs"), after);
+    let mark = club.mark(1);
+    site.accept(&mut club, mark).await;
     site.stop().await;
 }
 

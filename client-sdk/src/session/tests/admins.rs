@@ -241,3 +241,28 @@ async fn lost_keys_are_lost_rights_until_the_owner_grants_again() {
     ben.sync(&log);
     assert!(ben.session().is_admin());
 }
+
+#[tokio::test]
+async fn a_removal_by_an_admin_is_believed_by_who_knows_the_admins() {
+    let (mut log, [mut ann, mut ben, mut cleo]) = group_of(["Ann", "Ben", "Cleo"]).await;
+    let (bens, cleos) = (leaf(&mut ben), leaf(&mut cleo));
+    let unaware = cleo.session().to_bytes();
+    let fold = cleo.session().fold.to_bytes();
+    change(&mut ann, &mut log, AdminChange::Grant(vec![bens])).await;
+    cleo.sync(&log);
+    // Cleo is away while something happens and an admin marks her: she is shown that frame and none before it.
+    ann.act(&mut log, Intent::UpdateKey).await.unwrap();
+    ben.act(&mut log, Intent::Mark(vec![cleos])).await.unwrap();
+    let Served::Frame(frame) = &log.frames.last().unwrap().content else { panic!("the log is whole") };
+    let keys = VerifyingKeys::development();
+    assert!(cleo.session().is_removed_by(frame, keys));
+    assert!(!ann.session().is_removed_by(frame, keys), "it is not about her");
+    let mut forged = frame.clone();
+    forged.auth.admin_proof = log.frames[0].frame().map(|init| init.proofs[0]);
+    assert!(!cleo.session().is_removed_by(&forged, keys));
+    forged.auth.admin_proof = None;
+    assert!(!cleo.session().is_removed_by(&forged, keys), "the shared key alone says nothing");
+    // Who has missed that there are admins cannot tell.
+    let before = Session::from_bytes(&fold, &unaware).unwrap();
+    assert!(!before.is_removed_by(frame, keys));
+}
