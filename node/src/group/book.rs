@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use frame_log::{StoredRecord, UnixMillis};
-use group_state::{Accepted, GroupState, SnapshotError};
+use getrandom::{SysRng, rand_core::UnwrapErr};
+use group_state::{Accepted, GroupState, Proposed, SnapshotError};
 use proofs::VerifyingKeys;
 use prost::Message;
 use protocol::{Frame, LeafId, LogHash, Refusal, Seq, Slot, UnixSeconds, VerifyingKey};
@@ -126,11 +127,13 @@ impl Book {
         };
         match book {
             None => {
-                let accepted = GroupState::create(&frame()?, keys).and_then(|proposed| proposed.verify(keys));
+                let accepted =
+                    GroupState::create(&frame()?, keys).and_then(|proposed| verified(proposed, keys));
                 Ok(Self::founded(accepted.map_err(Broken::Refused)?, record.received_at))
             }
             Some(book) if record.is_operation => {
-                let accepted = book.state.apply(&frame()?, keys).and_then(|proposed| proposed.verify(keys));
+                let accepted =
+                    book.state.apply(&frame()?, keys).and_then(|proposed| verified(proposed, keys));
                 Ok(book.after_operation(accepted.map_err(Broken::Refused)?, record.received_at))
             }
             Some(book) => {
@@ -211,6 +214,12 @@ impl Book {
             horizon: Seq::new(wire.horizon),
         })
     }
+}
+
+/// Checks all proofs of one stored frame together: one of 64 invitations has as many.
+fn verified(proposed: Proposed, keys: &VerifyingKeys) -> Result<Accepted, Refusal> {
+    let mut rng = UnwrapErr(SysRng);
+    group_state::verify_batch(vec![proposed], keys, &mut rng).pop().unwrap_or(Err(Refusal::BadProof))
 }
 
 #[derive(Clone, PartialEq, Message)]

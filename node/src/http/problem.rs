@@ -70,3 +70,15 @@ impl From<UnknownChallenge> for Problem {
         Self::new(ErrorCode::ChallengeUnknown)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_node_says_when_to_come_again() {
+        let problem = Problem::from(Failure::Busy { retry_after: 17 });
+        assert_eq!((problem.code(), problem.retry_after()), (ErrorCode::Busy, Some(17)));
+        assert_eq!(Problem::from(Failure::busy()).retry_after(), Some(1));
+    }
+}

@@ -27,6 +27,7 @@ mod measure;
 mod overload;
 mod parameters;
 mod process;
+mod proof_floods;
 mod reading;
 mod removed_member;
 mod replicas;

@@ -55,7 +55,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("e2e", &["node", "kith-client-sdk", "kith"]),
     (
         "bench",
-        &["api", "curve", "group-state", "kith-client-sdk", "node", "proofs", "protocol", "service-kit"],
+        &[
+            "api",
+            "curve",
+            "group-state",
+            "kith-client-sdk",
+            "node",
+            "proofs",
+            "protocol",
+            "ratchet-tree",
+            "service-kit",
+        ],
     ),
 ];
 
