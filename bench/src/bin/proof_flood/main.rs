@@ -36,12 +36,12 @@ use self::{
 };
 
 /// Groups that send valid key updates, and how many each.
-const GROUPS: usize = 50;
+const GROUPS: usize = 40;
 const UPDATES: usize = 6;
 /// Valid frames a second, of all groups together.
 const VALID_RATE: u32 = 30;
 /// Groups that send invalid ones.
-const ATTACKERS: usize = 100;
+const ATTACKERS: usize = 60;
 /// Different invalid frames of each sort; they are sent over and over.
 const BAD: usize = 200;
 /// Invalid frames a second.
@@ -127,7 +127,7 @@ fn prepare() -> Result<(Vec<Post>, Vec<Post>, Vec<Scenario>)> {
     let scenarios = vec![
         scenario("idle", Vec::new(), false),
         scenario("one group", of_one.clone(), false),
-        scenario("a hundred groups", of_many, false),
+        scenario("sixty groups", of_many, false),
         scenario("founders", of_founders, false),
         scenario("one group, default limits", of_one, true),
     ];
