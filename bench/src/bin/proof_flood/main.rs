@@ -225,6 +225,7 @@ async fn start(folder: &Path, limited: bool) -> Result<(Child, Arc<Wire>)> {
 async fn serve(folder: &Path, limited: bool) -> Result<()> {
     let mut config = Config::default();
     config.store.data = folder.join("node");
+    config.proofs.development = true;
     // All senders share one address here, and groups are founded in a moment.
     let open = Quota { per_minute: 100_000_000, burst: 1_000_000 };
     config.rates.peer_frames = open;
