@@ -144,5 +144,13 @@ where
     let count = points.len().min(factors.len());
     let (points, factors) =
         (points.get(..count).unwrap_or_default(), factors.get(..count).unwrap_or_default());
+    #[cfg(feature = "parallel")]
+    {
+        use rayon::prelude::*;
+        let share = count.div_ceil(rayon::current_num_threads()).max(LONG_COLUMN);
+        let shares = points.par_chunks(share).zip(factors.par_chunks(share));
+        shares.map(|(points, factors)| P::Group::msm(points, factors).unwrap_or_default()).sum()
+    }
+    #[cfg(not(feature = "parallel"))]
     P::Group::msm(points, factors).unwrap_or_default()
 }
