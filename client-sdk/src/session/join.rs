@@ -316,7 +316,7 @@ impl Joining {
         let Accepted { state: next, .. } = self
             .fold
             .apply(frame, env.keys)
-            .and_then(|p| p.verify(env.keys))
+            .and_then(|proposed| proposed.verify_together(env.keys, env.rng))
             .map_err(|refusal| SessionError::Suspect { seq: served.seq, code: refusal.code() })?;
         let ours = self
             .attempt

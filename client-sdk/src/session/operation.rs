@@ -50,7 +50,7 @@ impl Session {
         let Accepted { state: next, effects } = self
             .fold
             .apply(frame, env.keys)
-            .and_then(|proposed| proposed.verify(env.keys))
+            .and_then(|proposed| proposed.verify_together(env.keys, env.rng))
             .map_err(|refusal| SessionError::Suspect { seq, code: refusal.code() })?;
         let mine = self.pending.as_ref().is_some_and(|p| p.frame_id == frame.head().frame_id);
         if mine && self.pending.as_ref().is_some_and(|p| p.hash != frame.hash()) {

@@ -32,7 +32,8 @@ impl Proposed {
         self.claims.len()
     }
 
-    /// Checks the proofs: about 1 to 3 milliseconds of CPU each, less when there are many.
+    /// Checks the proofs one by one: less than a millisecond of CPU each where their siblings were seen before, about
+    /// two where not.
     ///
     /// # Errors
     /// [`Refusal::BadProof`] when one does not hold.
@@ -41,6 +42,20 @@ impl Proposed {
             keys.verify(claim, proof).map_err(|_| Refusal::BadProof)?;
         }
         Ok(Accepted { state: self.next, effects: self.effects })
+    }
+
+    /// Checks the proofs together, which is several times faster for a frame of many changes.
+    ///
+    /// `rng` as in [`verify_batch`].
+    ///
+    /// # Errors
+    /// [`Refusal::BadProof`] when one does not hold.
+    pub fn verify_together(
+        self,
+        keys: &VerifyingKeys,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Accepted, Refusal> {
+        verify_batch(vec![self], keys, rng).pop().unwrap_or(Err(Refusal::BadProof))
     }
 }
 
