@@ -224,7 +224,7 @@ fn what_is_refused_is_said_in_one_line_with_a_code() -> Result<()> {
     fs::write(&file, vec![0_u8; 2_000_000])?;
     ann.refused(&["send", "--group", "Trip", "--file", file.to_str().unwrap()], "too_large")?;
     ann.refused(&["send", "--group", "Trip", "--file", "/nowhere"], "io")?;
-    ann.refused(&["serve", "--listen", "192.0.2.1:1"], "io")?;
+    ann.refused(&["serve", "--listen", "192.0.2.1:1", "--set", "proofs.development=true"], "io")?;
     ann.refused(&["serve", "--set", "nothing.like=that"], "settings")?;
     Kith::at("/proc/nowhere").refused(&["identity", "show"], "io")?;
     // Not the owner.
