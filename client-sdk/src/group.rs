@@ -1,11 +1,13 @@
 //! The handle of one group.
 
+mod admins;
+mod info;
+mod submit;
+
 use core::time::Duration;
-use std::sync::Arc;
 
 use api::ErrorCode;
 use e2ee::{
-    comparison::ComparisonDigits,
     contact::Contact,
     content::Content,
     name::{ContentType, DisplayName, FileName},
@@ -13,22 +15,19 @@ use e2ee::{
     ticket::{Anchor, TicketLink},
 };
 use futures_util::future::BoxFuture;
-use protocol::{GroupId, LeafId, SigningKey, Slot, VerifyingKey, body::Policy};
+use protocol::{GroupId, SigningKey, Slot, VerifyingKey, body::Policy};
 use ratchet_tree::Status;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
+pub use self::info::{AdminInfo, ForkInfo, GroupInfo, MemberInfo};
 use crate::{
     client::Client,
-    entry::{Entry, Person, Position},
+    entry::{Entry, Position},
     error::Error,
-    live::{Live, Posted, blocking},
-    session::{AdminChange, Env, Intent, Session, SessionError, Standing, TEXT},
+    live::{Live, blocking},
+    session::{Intent, SessionError, Standing, TEXT},
     store::StoreError,
 };
-
-/// How often an operation is rebuilt on a newer state before giving up for now.
-const ATTEMPTS: u32 = 12;
 
 /// A group of this home. A cheap handle; its state lives in the store.
 ///
@@ -43,87 +42,6 @@ const ATTEMPTS: u32 = 12;
 pub struct Group {
     client: Client,
     id: GroupId,
-}
-
-/// A member as members see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct MemberInfo {
-    /// The name they chose, `None` while unknown.
-    pub name: Option<String>,
-    /// Their identity key in hexadecimal, `None` while unknown.
-    pub identity: Option<String>,
-    /// Name of their leaf.
-    pub leaf_id: u64,
-    /// Position of their leaf.
-    pub slot: u32,
-    /// Whether they have joined; otherwise they are invited.
-    pub active: bool,
-    /// Whether their identity signed the leaf as it is now.
-    pub verified: bool,
-    /// Whether it is this home.
-    pub you: bool,
-}
-
-/// Why a home stopped trusting the history of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ForkInfo {
-    /// Position of the frame that showed it.
-    pub seq: u64,
-    /// What was wrong, as a code.
-    pub reason: String,
-    /// The member on whose signed word alone this rests, where it is one: they lie, or the node shows them another
-    /// history than us.
-    pub by: Option<Person>,
-}
-
-/// What is known of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GroupInfo {
-    /// The group's id in hexadecimal.
-    pub id: String,
-    /// What this home calls it.
-    pub title: String,
-    /// The node that keeps it.
-    pub server: String,
-    /// Number of operations since it was founded.
-    pub epoch: u64,
-    /// Position of the last frame taken.
-    pub seq: u64,
-    /// `member`, `invited`, `lost`, `removed`, `closed` or `forked`.
-    pub standing: &'static str,
-    /// Why, where the standing is `forked`.
-    pub fork: Option<ForkInfo>,
-    /// Whether this home owns the group.
-    pub owner: bool,
-    /// Whether this home is an admin, as far as it was told.
-    pub admin: bool,
-    /// Whether no removal waits to be completed.
-    pub clean: bool,
-    /// `false` behind a gap in the history, until somebody known from before was heard: the group could be the
-    /// node's invention.
-    pub confirmed: bool,
-    /// Members and invitees by slot.
-    pub members: Vec<MemberInfo>,
-    /// Structural hash of the key tree, in hexadecimal.
-    pub tree_hash: String,
-    /// Hash chain over the operations, in hexadecimal.
-    pub transcript_hash: String,
-    /// Hash chain over all frames, in hexadecimal.
-    pub log_hash: String,
-    /// Digits that all members of this epoch see alike, to compare out of band; `None` while a removal is pending.
-    pub comparison: Option<String>,
-    /// Open invitations.
-    pub tickets: usize,
-}
-
-/// An admin as the owner knows them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AdminInfo {
-    /// Who.
-    #[serde(flatten)]
-    pub who: Person,
-    /// `false` for one who left or was removed since; the next change of the list drops them.
-    pub member: bool,
 }
 
 /// How an open invitation is made.
@@ -171,7 +89,7 @@ impl Group {
     /// # Errors
     /// [`Error::NoSuchGroup`] or [`Error::Store`].
     pub async fn info(&self) -> Result<GroupInfo, Error> {
-        Ok(info(&self.load().await?.session))
+        Ok(info::info(&self.load().await?.session))
     }
 
     /// Up to `limit` entries of the local timeline from a position on, without asking the node.
@@ -351,113 +269,6 @@ impl Group {
         Ok(texts)
     }
 
-    /// Removes a person, with all their leaves, and completes the removal. By name, identity key or leaf id.
-    ///
-    /// Everybody sees which leaf did it. Where the owner removes an admin, the right goes in the same step.
-    ///
-    /// # Errors
-    /// As [`Self::update_keys`]; only the owner and admins may; [`Error::NoSuchMember`] or [`Error::Ambiguous`] for
-    /// the name.
-    pub async fn remove(&self, member: &str) -> Result<(), Error> {
-        let (live, leaves) = self.to_remove(member).await?;
-        let live = live.submit(Intent::Remove(leaves)).await?.heal_if_dirty().await?;
-        live.tell_admins().await.map(drop)
-    }
-
-    /// Marks a person, with all their leaves, for removal, and leaves it to others to complete: neither the node nor
-    /// the members learn which admin did it. (The owner's mark shows that it is the owner's.) From the mark on the
-    /// person has no rights; the next member to send anything completes the removal. If that is this home, its leaf is
-    /// seen completing it.
-    ///
-    /// # Errors
-    /// As [`Self::remove`].
-    pub async fn remove_anonymously(&self, member: &str) -> Result<(), Error> {
-        let (live, leaves) = self.to_remove(member).await?;
-        live.submit(Intent::Mark(leaves)).await.map(drop)
-    }
-
-    async fn to_remove(&self, member: &str) -> Result<(Live, Vec<LeafId>), Error> {
-        let live = self.load().await?.sync().await?;
-        live.session.check_live()?;
-        live.session.check_admin()?;
-        let leaves = find_member(&live.session, member)?;
-        Ok((live, leaves))
-    }
-
-    /// Makes a person an admin, with all their leaves that have joined, and tells all admins. By name, identity key or
-    /// leaf id. Only the owner may; for somebody who is an admin already it draws new secrets, which is what a home
-    /// needs that lost its own.
-    ///
-    /// # Errors
-    /// As [`Self::remove`]; [`Error::NotPossible`] (`not_possible`) for an invitee, (`too_many`) beyond 256 admins.
-    pub async fn grant_admin(&self, member: &str) -> Result<(), Error> {
-        let live = self.as_owner().await?;
-        let mut leaves = find_member(&live.session, member)?;
-        let tree = live.session.fold.tree();
-        let joined =
-            |leaf: &LeafId| tree.slot_of_leaf(*leaf).is_some_and(|slot| tree.leaf(slot).active().is_some());
-        if leaves.iter().any(joined) {
-            leaves.retain(joined);
-        }
-        live.submit(Intent::SetAdmins(AdminChange::Grant(leaves))).await?.tell_admins().await.map(drop)
-    }
-
-    /// Takes the admin's right from a person. From this step on no proof of theirs holds; the others go on with new
-    /// secrets. Only the owner may.
-    ///
-    /// # Errors
-    /// As [`Self::remove`]; [`Error::NotPossible`] (`not_an_admin`).
-    pub async fn revoke_admin(&self, member: &str) -> Result<(), Error> {
-        let live = self.as_owner().await?;
-        let leaves = find_member(&live.session, member)?;
-        live.submit(Intent::SetAdmins(AdminChange::Revoke(leaves))).await?.tell_admins().await.map(drop)
-    }
-
-    /// Gives all admins new secrets, for when one may have been copied. Admins who are no members any more drop out;
-    /// so do admins whom an earlier owner made. Only the owner may.
-    ///
-    /// # Errors
-    /// As [`Self::update_keys`].
-    pub async fn rotate_admins(&self) -> Result<(), Error> {
-        let live = self.as_owner().await?;
-        live.submit(Intent::SetAdmins(AdminChange::Rotate)).await?.tell_admins().await.map(drop)
-    }
-
-    /// Whether this home is an admin of the group, as far as it was told. The owner, who may all that an admin may, is
-    /// none by that.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchGroup`] or [`Error::Store`].
-    pub async fn is_admin(&self) -> Result<bool, Error> {
-        Ok(self.load().await?.session.is_admin())
-    }
-
-    /// The admins, which the owner alone knows: for everybody else the list is empty.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchGroup`] or [`Error::Store`].
-    pub async fn admins(&self) -> Result<Vec<AdminInfo>, Error> {
-        let live = self.load().await?;
-        let session = &live.session;
-        let mut admins: Vec<_> = session
-            .admins
-            .granted
-            .iter()
-            .map(|one| AdminInfo { who: session.person(one.leaf_id), member: session.is_active(one.leaf_id) })
-            .collect();
-        admins.sort_by_key(|admin| admin.who.leaf_id);
-        Ok(admins)
-    }
-
-    async fn as_owner(&self) -> Result<Live, Error> {
-        let live = self.load().await?.sync().await?;
-        live.session.check_live()?;
-        if live.session.owner.is_none() {
-            return Err(SessionError::OwnerOnly.into());
-        }
-        Ok(live)
-    }
-
     /// Leaves the group. What was received stays readable here.
     ///
     /// # Errors
@@ -623,237 +434,5 @@ impl Group {
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
-    }
-}
-
-impl Live {
-    /// Makes an operation, proves it, stores it, sends it, and takes it back from the log; again on a newer state
-    /// whenever somebody else was faster.
-    pub(crate) fn submit(self, intent: Intent) -> BoxFuture<'static, Result<Self, Error>> {
-        Box::pin(self.submit_unboxed(intent))
-    }
-
-    async fn submit_unboxed(mut self, intent: Intent) -> Result<Self, Error> {
-        let mut wait = Duration::from_millis(50);
-        for attempt in 0..ATTEMPTS {
-            if attempt > 0 {
-                self.inner.clock.sleep(wait).await;
-                wait = (wait * 2).min(Duration::from_secs(2));
-                self = self.sync().await?;
-            }
-            if needs_clean(&intent) {
-                self = self.heal_if_dirty().await?;
-            }
-            // A frame of ours that the node says it took and does not show: its secrets must not be lost.
-            if self.session.pending.is_some() {
-                return Err(Error::OutcomeUnknown);
-            }
-            let Some(intent) = as_things_stand(&self.session, &intent) else { return Ok(self) };
-            let now = self.inner.operation_time();
-            let inner = Arc::clone(&self.inner);
-            let identity = inner.identity().ok_or(Error::NoIdentity)?;
-            let mut draft = {
-                let mut rng = inner.rng();
-                let history = |_| None;
-                let mut env = Env {
-                    identity: &identity.key,
-                    name: &identity.name,
-                    keys: inner.keys,
-                    history: &history,
-                    rng: &mut rng,
-                };
-                self.session.draft(&intent, &mut env, now)?
-            };
-            let proofs = inner.prove(draft.take_jobs()).await?;
-            let pending = draft.finish(&proofs)?;
-            let (bytes, id) = (pending.bytes.clone(), pending.frame_id);
-            self.session.pending = Some(pending);
-            self = self.checkpoint().await?;
-            match self.post(&bytes).await? {
-                Posted::Accepted(receipt) => {
-                    self = self.confirm(receipt).await?;
-                    let decided = self.session.pending.as_ref().is_none_or(|p| p.frame_id != id);
-                    if decided || !matches!(self.session.standing, Standing::Member | Standing::Invited) {
-                        return Ok(self);
-                    }
-                    return Err(Error::OutcomeUnknown);
-                }
-                Posted::Rebuild(code) => {
-                    tracing::debug!(code = code.code(), attempt, "building the operation anew");
-                    self.session.pending = None;
-                    self = self.checkpoint().await?;
-                }
-                // Sent for the first time just now, so it is not in the log.
-                Posted::Refused(code) | Posted::Later(code) => {
-                    self.session.pending = None;
-                    drop(self.checkpoint().await?);
-                    return Err(Error::Node { code });
-                }
-                Posted::Unknown => return Err(Error::OutcomeUnknown),
-            }
-        }
-        Err(Error::Contention)
-    }
-
-    /// Seals what has to be said before anything else: the roster to newcomers, the list to admins.
-    fn seal_due(&mut self) -> Result<(), Error> {
-        let mut due = self.session.due_rosters();
-        due.extend(self.session.due_admins(&mut self.inner.rng()));
-        due.iter().try_for_each(|content| self.seal(content))
-    }
-
-    /// Tells the admins that they are, where that is due. Repeated when one of them changed its leaf meanwhile.
-    fn tell_admins(self) -> BoxFuture<'static, Result<Self, Error>> {
-        Box::pin(self.tell_admins_unboxed())
-    }
-
-    async fn tell_admins_unboxed(mut self) -> Result<Self, Error> {
-        for _ in 0..ATTEMPTS {
-            self = self.heal_if_dirty().await?;
-            if self.session.due_admins(&mut self.inner.rng()).is_none() {
-                return Ok(self);
-            }
-            // One that is on its way already is told again by itself.
-            if self.session.outbox.is_empty() {
-                self.seal_due()?;
-                self = self.checkpoint().await?;
-            }
-            self = self.settle_outbox().await?;
-        }
-        Err(Error::Contention)
-    }
-
-    /// Completes a removal, as any active member may and the next one to speak must.
-    pub(crate) async fn heal_if_dirty(mut self) -> Result<Self, Error> {
-        // One frame heals up to 64 leaves; a removed inviter may leave more behind.
-        for _ in 0..1_024 {
-            if self.session.fold.is_clean() || self.session.standing != Standing::Member {
-                return Ok(self);
-            }
-            self = match self.submit(Intent::Heal { fresh: false }).await {
-                Ok(live) => live,
-                Err(Error::NotPossible { code: "nothing_to_heal", .. }) => return Err(Error::Contention),
-                Err(error) => return Err(error),
-            };
-        }
-        Err(Error::Contention)
-    }
-}
-
-/// What an intent comes to in the present state: others may have begun or completed a removal since it was formed.
-/// `None` where nothing is left to do.
-fn as_things_stand(session: &Session, intent: &Intent) -> Option<Intent> {
-    Some(match (intent, &session.standing, session.fold.is_clean()) {
-        (Intent::Heal { fresh: false }, Standing::Member, true) => return None,
-        (Intent::Heal { .. }, Standing::Lost, true) => Intent::Rejoin,
-        (Intent::Heal { .. }, Standing::Member | Standing::Invited, true) => Intent::UpdateKey,
-        (Intent::UpdateKey, Standing::Invited, false) | (Intent::Rejoin, _, false) => {
-            Intent::Heal { fresh: true }
-        }
-        _ => intent.clone(),
-    })
-}
-
-/// Whether an operation waits for a pending removal to be completed.
-const fn needs_clean(intent: &Intent) -> bool {
-    matches!(
-        intent,
-        Intent::UpdateKey
-            | Intent::AddMembers { .. }
-            | Intent::IssueTicket { .. }
-            | Intent::RevokeTicket(_)
-            | Intent::SetPolicy(_)
-    )
-}
-
-/// All leaves of the person a text names.
-fn find_member(session: &Session, name: &str) -> Result<Vec<LeafId>, Error> {
-    let members: Vec<_> = member_infos(session).into_iter().filter(|m| !m.you).collect();
-    let by_leaf: Vec<_> = members.iter().filter(|m| name.parse() == Ok(m.leaf_id)).collect();
-    if let [one] = by_leaf.as_slice() {
-        return Ok(vec![LeafId::new(one.leaf_id)]);
-    }
-    let is_meant = |m: &&MemberInfo| {
-        let by_key = name.len() >= 8 && m.identity.as_ref().is_some_and(|key| key.starts_with(name));
-        by_key || m.name.as_deref() == Some(name)
-    };
-    let found: Vec<_> = members.iter().filter(is_meant).collect();
-    let mut identities: Vec<_> = found.iter().map(|m| m.identity.as_ref()).collect();
-    identities.sort();
-    identities.dedup();
-    match identities.len() {
-        0 => Err(Error::NoSuchMember(name.to_owned())),
-        // All leaves of that person: a name is chosen for each.
-        1 => Ok(members
-            .iter()
-            .filter(|m| found.iter().any(|f| f.leaf_id == m.leaf_id || f.identity == m.identity))
-            .map(|m| LeafId::new(m.leaf_id))
-            .collect()),
-        _ => Err(Error::Ambiguous(name.to_owned())),
-    }
-}
-
-fn member_infos(session: &Session) -> Vec<MemberInfo> {
-    session
-        .fold
-        .tree()
-        .leaves()
-        .filter_map(|(slot, leaf)| {
-            let live = leaf.live()?;
-            let person = session.person(live.leaf_id);
-            Some(MemberInfo {
-                name: person.name,
-                identity: person.identity,
-                leaf_id: live.leaf_id.get(),
-                slot: slot.get(),
-                active: live.is_active(),
-                verified: session.members.verified(&session.fold, live.leaf_id).is_some(),
-                you: live.leaf_id == session.own.leaf_id,
-            })
-        })
-        .collect()
-}
-
-fn info(session: &Session) -> GroupInfo {
-    let fold = &session.fold;
-    let live = matches!(session.standing, Standing::Member | Standing::Invited);
-    let comparison = (live && fold.is_clean())
-        .then(|| ComparisonDigits::of_epoch(&session.schedule.authenticator).to_string());
-    GroupInfo {
-        id: fold.group().to_string(),
-        title: session.title.clone(),
-        server: session.server.clone(),
-        epoch: fold.epoch().get(),
-        seq: fold.seq().get(),
-        standing: match session.standing {
-            Standing::Invited => "invited",
-            Standing::Member => "member",
-            Standing::Lost => "lost",
-            Standing::Removed(_) => "removed",
-            Standing::Closed => "closed",
-            Standing::Forked(_) => "forked",
-        },
-        fork: match &session.standing {
-            Standing::Forked(evidence) => Some(ForkInfo {
-                seq: evidence.seq.get(),
-                reason: evidence.code.clone(),
-                by: evidence.by.map(|leaf_id| session.person(leaf_id)),
-            }),
-            Standing::Invited
-            | Standing::Member
-            | Standing::Lost
-            | Standing::Removed(_)
-            | Standing::Closed => None,
-        },
-        owner: session.owner.is_some(),
-        admin: session.is_admin(),
-        clean: fold.is_clean(),
-        confirmed: session.unconfirmed.is_none(),
-        members: member_infos(session),
-        tree_hash: fold.tree().hash().to_string(),
-        transcript_hash: fold.transcript().to_string(),
-        log_hash: fold.log().to_string(),
-        comparison,
-        tickets: fold.tickets().count(),
     }
 }
