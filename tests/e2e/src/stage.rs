@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-use kith_client_sdk::{Client, Options, StoreKey};
+use anyhow::{Context as _, Result};
+use kith_client_sdk::{Client, Group, LinkOptions, Options, StoreKey, Suite};
 use tempfile::TempDir;
 
 use crate::{Kith, Server, binary};
@@ -61,6 +61,31 @@ impl Stage {
     /// When the identity cannot be made.
     pub fn person(&self, name: &str) -> Result<Kith> {
         self.stranger(&name.to_lowercase()).named(name)
+    }
+
+    /// Clients of these names in one group, which the first of them owns; all of them know each other.
+    ///
+    /// # Errors
+    /// When somebody does not get in.
+    pub async fn trip(&self, names: &[&str]) -> Result<(Vec<Client>, Vec<Group>)> {
+        let mut clients = Vec::new();
+        for name in names {
+            clients.push(self.client(name).await?);
+        }
+        let (owner, others) = clients.split_first().context("nobody is named")?;
+        let founded = owner.create_group("Trip", &self.server.url(), Suite::Aes256Gcm).await?;
+        let uses = u32::try_from(others.len())?;
+        let link = founded.invite_link(LinkOptions { uses, ..LinkOptions::default() }).await?;
+        // Members are known once somebody has spoken.
+        let mut groups = vec![founded.clone()];
+        for client in others {
+            groups.push(client.join(&link).await?);
+        }
+        founded.send_text("welcome").await?;
+        for group in &groups {
+            group.sync().await?;
+        }
+        Ok((clients, groups))
     }
 
     /// Somebody who uses the library in this process instead of the command.

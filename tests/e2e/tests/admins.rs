@@ -11,28 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use e2e::Stage;
-use kith_client_sdk::{Client, Error, Group, LinkOptions, Position, Suite, What};
+use kith_client_sdk::{Error, Group, LinkOptions, Position, What};
 
 const NAMES: [&str; 6] = ["Ann", "Ben", "Cleo", "Dan", "Eve", "Fay"];
-
-/// Ann owns the group, everybody is in it and knows everybody.
-async fn six(stage: &Stage) -> Result<(Vec<Client>, Vec<Group>)> {
-    let mut clients = Vec::new();
-    for name in NAMES {
-        clients.push(stage.client(name).await?);
-    }
-    let founded = clients[0].create_group("Trip", &stage.server.url(), Suite::Aes256Gcm).await?;
-    let link = founded.invite_link(LinkOptions { uses: 5, ..LinkOptions::default() }).await?;
-    let mut groups = vec![founded];
-    for client in &clients[1..] {
-        groups.push(client.join(&link).await?);
-    }
-    groups[0].send_text("welcome").await?;
-    for group in &groups {
-        group.sync().await?;
-    }
-    Ok((clients, groups))
-}
 
 fn code<T>(result: Result<T, Error>) -> String {
     result.err().map(|error| error.code().to_owned()).unwrap_or_default()
@@ -52,7 +33,7 @@ async fn removals(group: &Group) -> Result<Vec<(Option<String>, Vec<String>)>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_admins_act_at_once_and_one_is_revoked() -> Result<()> {
     let stage = Stage::new()?;
-    let (clients, groups) = six(&stage).await?;
+    let (clients, groups) = stage.trip(&NAMES).await?;
     let [ann, ben, cleo, dan, eve, fay] = groups.as_slice() else { panic!("six") };
 
     // Nobody but the owner makes admins, and nobody who is none acts as one.

@@ -11,29 +11,10 @@ use std::thread;
 
 use anyhow::Result;
 use e2e::Stage;
-use kith_client_sdk::{Client, Error, Group, LinkOptions, Position, Suite, What};
+use kith_client_sdk::{Error, Group, LinkOptions, Position, Suite, What};
 
 const NAMES: [&str; 5] = ["Ann", "Ben", "Cleo", "Dan", "Eve"];
 const ROUNDS: usize = 4;
-
-async fn five(stage: &Stage) -> Result<(Vec<Client>, Vec<Group>)> {
-    let mut clients = Vec::new();
-    for name in NAMES {
-        clients.push(stage.client(name).await?);
-    }
-    let founded = clients[0].create_group("Trip", &stage.server.url(), Suite::Aes256Gcm).await?;
-    let link = founded.invite_link(LinkOptions { uses: 4, ..LinkOptions::default() }).await?;
-    let mut groups = vec![founded];
-    for client in &clients[1..] {
-        groups.push(client.join(&link).await?);
-    }
-    // Somebody speaks, so that all know each other.
-    groups[0].send_text("welcome").await?;
-    for group in &groups {
-        group.sync().await?;
-    }
-    Ok((clients, groups))
-}
 
 async fn texts(group: &Group) -> Result<Vec<(u64, Option<String>, String)>> {
     let entries = group.entries(Position(0), 10_000).await?;
@@ -75,7 +56,7 @@ async fn agreed(groups: &[Group]) -> Result<Vec<(u64, Option<String>, String)>> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_members_write_and_change_the_group_at_once() -> Result<()> {
     let stage = Stage::new()?;
-    let (_clients, groups) = five(&stage).await?;
+    let (_clients, groups) = stage.trip(&NAMES).await?;
     let busy = groups.iter().zip(NAMES).map(|(group, name)| {
         let group = group.clone();
         tokio::spawn(async move {
@@ -109,7 +90,7 @@ async fn five_members_write_and_change_the_group_at_once() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_is_removed_and_one_leaves_while_the_others_talk() -> Result<()> {
     let stage = Stage::new()?;
-    let (_clients, groups) = five(&stage).await?;
+    let (_clients, groups) = stage.trip(&NAMES).await?;
     let talk = |n: usize| {
         let group = groups[n].clone();
         tokio::spawn(async move {
