@@ -66,8 +66,7 @@ pub(crate) fn miller_product(pairs: &[(G1Projective, &Lines)]) -> Fq12 {
 const LEAST_SHARE: usize = 8;
 
 fn shares<T: Sync>(pairs: &[T], work: impl Fn(&[T]) -> Fq12 + Send + Sync) -> Fq12 {
-    let share = pairs.len().div_ceil(parallel::threads()).max(LEAST_SHARE);
-    let products = parallel::map_chunks(pairs, share, work);
+    let products = parallel::map_shares(pairs, LEAST_SHARE, work);
     products.into_iter().reduce(|left, right| tower::mul(&left, &right)).unwrap_or(Fq12::ONE)
 }
 

@@ -48,6 +48,15 @@ pub(crate) fn map_chunks<T: Sync, R: Send>(
     items.chunks(length).map(work).collect()
 }
 
+/// Works on the items in as many runs as there are threads, of at least so many items each.
+pub(crate) fn map_shares<T: Sync, R: Send>(
+    items: &[T],
+    least: usize,
+    work: impl Fn(&[T]) -> R + Send + Sync,
+) -> Vec<R> {
+    map_chunks(items, items.len().div_ceil(threads()).max(least), work)
+}
+
 /// Does both.
 #[cfg(feature = "prover")]
 pub(crate) fn join<A: Send, B: Send>(

@@ -67,8 +67,7 @@ impl Lines {
 
     /// The lines of many points, cheaper together. In a pool each thread takes a share.
     pub(crate) fn batch(points: &[G2Affine]) -> Vec<Self> {
-        let share = points.len().div_ceil(parallel::threads()).max(LOCK_STEP_FROM);
-        parallel::map_chunks(points, share, Self::share).into_iter().flatten().collect()
+        parallel::map_shares(points, LOCK_STEP_FROM, Self::share).into_iter().flatten().collect()
     }
 
     fn share(points: &[G2Affine]) -> Vec<Self> {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     msm::msm_of_parts,
     pairing::{Lines, final_exponentiation, miller_product},
-    parallel::{self, for_each},
+    parallel::{for_each, map_shares},
     proof::Proof,
     tier::Circuit,
 };
@@ -42,7 +42,7 @@ impl<'a> Batch<'a> {
         let lines = Lines::batch(&entries.iter().map(|(_, _, proof)| proof.b).collect::<Vec<_>>());
         let points: Vec<_> =
             entries.iter().map(|(_, _, proof)| (proof.a, Coefficient::random(rng))).collect();
-        let scaled = in_shares(&points, scale);
+        let scaled = map_shares(&points, 1, scale).into_iter().flatten();
         let entries = entries.into_iter().zip(lines).zip(points.into_iter().zip(scaled));
         let entries = entries.map(|(((key, inputs, proof), lines), ((_, coefficient), scaled))| Entry {
             key,
@@ -132,10 +132,4 @@ fn combined_c(entries: &[&Entry<'_>]) -> G1Projective {
     let points: Vec<G1Affine> = entries.iter().map(|entry| entry.proof.c).collect();
     let parts = entries.iter().map(|entry| entry.coefficient.parts().map(i128::from));
     msm_of_parts(&points, &parts.collect::<Vec<_>>())
-}
-
-/// `work` on the items, each thread taking a share.
-fn in_shares<T: Sync, R: Send>(items: &[T], work: impl Fn(&[T]) -> Vec<R> + Send + Sync) -> Vec<R> {
-    let share = items.len().div_ceil(parallel::threads());
-    parallel::map_chunks(items, share, work).into_iter().flatten().collect()
 }
