@@ -13,7 +13,7 @@ use ark_ec::CurveGroup;
 use ark_ff::PrimeField;
 use curve::TreeSecret;
 use rand_core::CryptoRng;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 pub use self::{
     control::{Control, ProveStage},
@@ -66,8 +66,9 @@ pub enum ProveError {
 ///
 /// Needs tens of megabytes and, for the larger tiers, some hundred milliseconds of one core; callers with an async
 /// runtime run it on a blocking thread. Without the feature `parallel` it works on the calling thread alone; with it,
-/// on the threads of the rayon pool it is called in, and on no others. The proof is verified before it is returned, so that neither a wrong secret nor
-/// a fault can yield one that others refuse. The witness is wiped; its curve arithmetic is not constant-time.
+/// on the threads of the rayon pool it is called in, and on no others. The proof is verified before it is returned, so
+/// that neither a wrong secret nor a fault can yield one that others refuse. The witness is wiped; its curve arithmetic
+/// is not constant-time.
 ///
 /// # Errors
 ///
@@ -95,7 +96,7 @@ pub fn prove(
 
 /// Proves that one knows the secret of an admin.
 ///
-/// Some ten milliseconds of one core and a few megabytes; else as [`prove`]. The path must be the one of the secret's
+/// About a tenth of a second of one core and a few megabytes; else as [`prove`]. The path must be the one of the secret's
 /// commitment in the tree whose root the statement names.
 ///
 /// # Errors
@@ -160,7 +161,7 @@ fn finish(
 fn assemble(
     key: &ProvingKey,
     values: &[Fr],
-    [mut r, mut s]: [Fr; 2],
+    [r, s]: [Zeroizing<Fr>; 2],
     control: &Control<'_>,
 ) -> Result<Proof, ProveError> {
     control.enter(ProveStage::Polynomials)?;
@@ -179,30 +180,29 @@ fn assemble(
     control.enter(ProveStage::Private)?;
     c += msm(&key.l, private);
     control.enter(ProveStage::SideA)?;
-    let a = msm(&key.a, &of_a) + key.verifying_key.alpha + key.delta_g1 * r;
+    let a = msm(&key.a, &of_a) + key.verifying_key.alpha + key.delta_g1 * *r;
     control.enter(ProveStage::SideB)?;
-    let b1 = msm(&key.b_g1, &of_b) + key.beta_g1 + key.delta_g1 * s;
+    let b1 = msm(&key.b_g1, &of_b) + key.beta_g1 + key.delta_g1 * *s;
     control.enter(ProveStage::SideB2)?;
-    let b2 = msm(&key.b_g2, &of_b) + key.verifying_key.beta + key.verifying_key.delta * s;
-    c += a * s + b1 * r - key.delta_g1 * (r * s);
-    r.zeroize();
-    s.zeroize();
+    let b2 = msm(&key.b_g2, &of_b) + key.verifying_key.beta + key.verifying_key.delta * *s;
+    c += a * *s + b1 * *r - key.delta_g1 * *Zeroizing::new(*r * *s);
     let g1 = G1Projective::normalize_batch(&[a, c]);
     let [a, c] = [0, 1].map(|index| g1.get(index).copied().unwrap_or_default());
     Ok(Proof::from_points(a, b2.into_affine(), c))
 }
 
-/// A uniform scalar, by reducing 64 bytes.
-fn random_scalar(rng: &mut (impl CryptoRng + ?Sized)) -> Fr {
+/// A uniform scalar, by reducing 64 bytes. Wiped, also where a proof is given up half-way.
+fn random_scalar(rng: &mut (impl CryptoRng + ?Sized)) -> Zeroizing<Fr> {
     let mut bytes = Zeroizing::new([0; 64]);
     rng.fill_bytes(&mut bytes[..]);
-    Fr::from_le_bytes_mod_order(&bytes[..])
+    Zeroizing::new(Fr::from_le_bytes_mod_order(&bytes[..]))
 }
 
 /// Turns any assignment into what would be its proof, for provers who cheat.
 #[cfg(test)]
 pub(crate) fn assemble_unchecked(key: &ProvingKey, values: &[Fr]) -> Option<Proof> {
-    assemble(key, values, [Fr::from(11u64), Fr::from(13u64)], &Control::default()).ok()
+    assemble(key, values, [11u64, 13].map(|scalar| Zeroizing::new(Fr::from(scalar))), &Control::default())
+        .ok()
 }
 
 #[cfg(test)]

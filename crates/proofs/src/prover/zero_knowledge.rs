@@ -31,7 +31,9 @@ fn every_admins_witness_gives_the_very_same_proof() {
         values.iter().zip(polynomials).map(|(value, polynomial)| *value * polynomial).sum()
     };
     let by_delta = trapdoor.delta.inverse().unwrap();
-    let prove = |values: &[Fr], randomness| assemble(&key, values, randomness, &Control::default()).unwrap();
+    let prove = |values: &[Fr], randomness: [Fr; 2]| {
+        assemble(&key, values, randomness.map(Zeroizing::new), &Control::default()).unwrap()
+    };
 
     let secrets: Vec<_> = (0..4).map(|_| AdminSecret::generate(&mut rng)).collect();
     let commitments: Vec<_> = secrets.iter().map(AdminSecret::commitment).collect();
@@ -43,7 +45,7 @@ fn every_admins_witness_gives_the_very_same_proof() {
         .map(|(position, secret)| witness(&statement, secret, &tree.path(position).unwrap()))
         .collect();
 
-    let (r, s) = (random_scalar(&mut rng), random_scalar(&mut rng));
+    let (r, s) = (*random_scalar(&mut rng), *random_scalar(&mut rng));
     let first = prove(&witnesses[0], [r, s]);
     assert!(key.prepared().verify_inputs(&statement.inputs(), &first).is_ok());
     for other in &witnesses[1..] {
