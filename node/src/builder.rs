@@ -4,6 +4,7 @@ use std::{fmt, io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use api::{NodeInfo, NodeLimits, NodeOrigin};
 use axum::Router;
+use frame_log::FrameSource;
 use group_state::admission;
 use proofs::VerifyingKeys;
 use protocol::{Suite, VerifyingKey, limits};
@@ -84,7 +85,7 @@ pub struct NodeBuilder {
     config: Config,
     clock: Arc<dyn Clock>,
     keys: &'static VerifyingKeys,
-    sole_writer: bool,
+    others: Option<Arc<dyn FrameSource>>,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -94,7 +95,7 @@ impl fmt::Debug for NodeBuilder {
 }
 
 impl NodeBuilder {
-    /// A node on a store that others may write to as well, reached under `origin`.
+    /// A node on a store that it alone writes to, reached under `origin`.
     ///
     /// `origin` is what clients dial: challenges are bound to it, and an answer for another one opens nothing.
     #[must_use]
@@ -105,7 +106,7 @@ impl NodeBuilder {
             config: Config::default(),
             clock: Arc::new(SystemClock),
             keys: VerifyingKeys::development(),
-            sole_writer: false,
+            others: None,
         }
     }
 
@@ -131,10 +132,11 @@ impl NodeBuilder {
         self
     }
 
-    /// Promises that nobody else writes to the store while the node runs, which saves following its feed.
+    /// Says that others write to the store as well, and how the node hears of it. Without this the order of groups is
+    /// still kept, but what others write reaches followers here only when somebody writes here.
     #[must_use]
-    pub const fn sole_writer(mut self) -> Self {
-        self.sole_writer = true;
+    pub fn others(mut self, source: Arc<dyn FrameSource>) -> Self {
+        self.others = Some(source);
         self
     }
 
@@ -145,7 +147,7 @@ impl NodeBuilder {
     /// # Errors
     /// [`StartError`].
     pub async fn build(self, scope: &mut Scope<'_>, shutdown: Shutdown) -> Result<Node, StartError> {
-        let Self { store, origin, config, clock, keys, sole_writer } = self;
+        let Self { store, origin, config, clock, keys, others } = self;
         if keys.are_for_development() && !config.proofs.development {
             return Err(StartError::DevelopmentKeys);
         }
@@ -176,7 +178,7 @@ impl NodeBuilder {
         });
         let groups = Groups::new(Arc::clone(&env));
         let health = Health::new(shutdown.clone());
-        let feed_ready = (!sole_writer).then(|| health.part("feed"));
+        let others = others.map(|source| (source, health.part("feed")));
         let rates = &config.rates;
         let app = App {
             history: Arc::new(History::new(env)),
@@ -214,7 +216,7 @@ impl NodeBuilder {
                  keep a group from being broken by a member"
             );
         }
-        Ok(Node { app: Arc::new(app), stack, connections, config, feed_ready, shutdown })
+        Ok(Node { app: Arc::new(app), stack, connections, config, others, shutdown })
     }
 }
 
@@ -247,14 +249,19 @@ fn info(identity: &Identity, origin: NodeOrigin, keys: &VerifyingKeys) -> NodeIn
 }
 
 /// A node that answers. It works as long as it lives; [`Node::background`] has to run beside it.
-#[derive(Debug)]
 pub struct Node {
     app: Arc<App>,
     stack: Stack,
     connections: Gauge,
     config: Config,
-    feed_ready: Option<Part>,
+    others: Option<(Arc<dyn FrameSource>, Part)>,
     shutdown: Shutdown,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("app", &self.app).finish_non_exhaustive()
+    }
 }
 
 impl Node {
@@ -310,9 +317,10 @@ impl Node {
         let every: Duration = self.config.retention.every.get();
         let sweeping =
             sweep::run(self.app.groups.clone(), Arc::clone(&self.app.history), every, self.shutdown.clone());
-        match &self.feed_ready {
-            Some(ready) => {
-                let feed = feed::run(self.app.groups.clone(), ready.clone(), self.shutdown.clone());
+        match &self.others {
+            Some((source, ready)) => {
+                let (groups, source) = (self.app.groups.clone(), Arc::clone(source));
+                let feed = feed::run(groups, source, ready.clone(), self.shutdown.clone());
                 tokio::join!(feed, sweeping);
             }
             None => sweeping.await,

@@ -77,7 +77,6 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     let node = NodeBuilder::new(store.clone(), origin)
         .config(config)
         .keys(keys)
-        .sole_writer()
         .build(&mut scope, stopping.clone())
         .await
         .map_err(RunError::Start)?;

@@ -1,9 +1,7 @@
 //! Forgetting, all through the log, again and again.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use frame_log::Cursor;
-use futures_util::StreamExt;
 use protocol::GroupId;
 use service_kit::shutdown::Shutdown;
 
@@ -12,8 +10,8 @@ use crate::{
     group::{Groups, History, prune},
 };
 
-/// Groups remembered within one sweep; beyond that some are looked at twice, which is no harm.
-const MAX_SEEN: usize = 1 << 17;
+/// Groups asked for at a time.
+const PAGE: usize = 256;
 /// Expired key packages removed at a time.
 const PACKAGES: usize = 256;
 /// Pause between two groups, so that a sweep never has the store to itself.
@@ -39,7 +37,7 @@ pub(crate) async fn run(groups: Groups, history: Arc<History>, every: Duration, 
     }
 }
 
-/// Goes once through the whole log and prunes every group met, then removes key packages that have expired.
+/// Goes once through all groups and prunes each, then removes key packages that have expired.
 ///
 /// # Errors
 /// A failure of the store; a group that cannot be pruned is passed over.
@@ -48,26 +46,21 @@ pub(crate) async fn run(groups: Groups, history: Arc<History>, every: Duration, 
 /// Every step is complete in itself.
 pub(crate) async fn sweep(groups: &Groups, history: &History) -> Result<u64, Failure> {
     let env = groups.env();
-    let end = env.store.tail().await?;
-    let mut seen: HashSet<GroupId> = HashSet::new();
     let mut pruned: u64 = 0;
-    let mut records = env.store.follow(Cursor::START);
-    let mut at = Cursor::START;
-    while at < end {
-        let Some(followed) = records.next().await else { break };
-        let followed = followed?;
-        at = followed.after;
-        if seen.len() >= MAX_SEEN {
-            seen.clear();
+    let mut last: Option<GroupId> = None;
+    loop {
+        let page = env.store.groups(last.as_ref(), PAGE).await?;
+        if page.is_empty() {
+            break;
         }
-        if !seen.insert(followed.group) {
-            continue;
+        for group in page {
+            match prune(groups, history, &group).await {
+                Ok(records) => pruned = pruned.saturating_add(records),
+                Err(failure) => tracing::warn!(error = %failure, "a group could not be pruned"),
+            }
+            last = Some(group);
+            tokio::time::sleep(PAUSE).await;
         }
-        match prune(groups, history, &followed.group).await {
-            Ok(records) => pruned = pruned.saturating_add(records),
-            Err(failure) => tracing::warn!(error = %failure, "a group could not be pruned"),
-        }
-        tokio::time::sleep(PAUSE).await;
     }
     while env.store.remove_expired(env.clock.now(), PACKAGES).await? == PACKAGES {
         tokio::time::sleep(PAUSE).await;

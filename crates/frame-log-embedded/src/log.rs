@@ -12,9 +12,9 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use frame_log::{
-    AppendError, Claimed, Cursor, FollowStream, FrameLog, Keep, Limit, MAX_META_VALUE, MAX_PACKAGE,
-    MAX_RECORD, MAX_SNAPSHOT, MailboxError, MailboxId, Mailboxes, Meta, MetaKey, MetaValue, NewPackage, Page,
-    Pruned, Put, ReadError, Record, WriteError,
+    AppendError, Claimed, Cursor, FollowStream, FrameLog, Keep, Limit, MAX_GROUPS, MAX_META_VALUE,
+    MAX_PACKAGE, MAX_RECORD, MAX_SNAPSHOT, MailboxError, MailboxId, Mailboxes, Meta, MetaKey, MetaValue,
+    NewPackage, Page, Pruned, Put, ReadError, Record, Replaced, TotalOrder, WriteError,
 };
 use protocol::{FrameHash, FrameId, GroupId, Seq, UnixSeconds};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -339,6 +339,14 @@ impl FrameLog for EmbeddedFrameLog {
         }
     }
 
+    async fn groups(&self, after: Option<&GroupId>, limit: usize) -> Result<Vec<GroupId>, ReadError> {
+        let (after, limit) = (after.copied(), limit.clamp(1, MAX_GROUPS));
+        read(&self.shared, move |view| read::groups(view, after, limit)).await
+    }
+}
+
+#[async_trait]
+impl TotalOrder for EmbeddedFrameLog {
     fn follow(&self, from: Cursor) -> FollowStream {
         follow::stream(&self.shared, from)
     }
@@ -389,6 +397,20 @@ impl Meta for EmbeddedFrameLog {
             return Err(WriteError::TooLarge { len, max: MAX_META_VALUE });
         }
         self.request(len, WriteError::Unavailable, |reply| Command::Save { key, value, reply }).await
+    }
+
+    async fn replace(
+        &self,
+        key: MetaKey,
+        expected: Option<MetaValue>,
+        value: MetaValue,
+    ) -> Result<Replaced, WriteError> {
+        let len = value.as_bytes().len();
+        if len > MAX_META_VALUE {
+            return Err(WriteError::TooLarge { len, max: MAX_META_VALUE });
+        }
+        let command = |reply| Command::Replace { key, expected, value, reply };
+        self.request(len, WriteError::Unavailable, command).await
     }
 }
 

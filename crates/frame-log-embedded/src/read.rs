@@ -124,6 +124,20 @@ pub(crate) fn follow(view: &View, from: Cursor, limit: Limit) -> Result<Vec<Foll
     Ok(page)
 }
 
+/// Groups after `after` in the order of their ids; one look-up each, whatever they hold.
+pub(crate) fn groups(view: &View, after: Option<GroupId>, limit: usize) -> Result<Vec<GroupId>, Damage> {
+    let end = keys::end_of(&keys::all_records());
+    let mut from = after.map_or_else(keys::all_records, |group| keys::end_of(&keys::records(&group)));
+    let mut groups = Vec::new();
+    while groups.len() < limit {
+        let Some(first) = view.range(&from, &end).next().transpose()? else { break };
+        let (group, _) = keys::parse_record(&first.0).ok_or(Damage::UNKNOWN)?;
+        from = keys::end_of(&keys::records(&group));
+        groups.push(group);
+    }
+    Ok(groups)
+}
+
 pub(crate) fn meta(view: &View, key: MetaKey) -> Result<Option<MetaValue>, Damage> {
     Ok(view.get(&keys::meta(key))?.map(|value| MetaValue::new(value.to_vec())))
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, atomic::Ordering};
 use bytes::Bytes;
 use frame_log::{
     AppendError, Claimed, Keep, MailboxError, MailboxId, MetaKey, MetaValue, NewPackage, Put, Record,
-    WriteError,
+    Replaced, WriteError,
 };
 use protocol::{GroupId, Seq, UnixSeconds};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -85,6 +85,12 @@ pub(crate) enum Command {
         key: MetaKey,
         value: MetaValue,
         reply: Reply<(), WriteError>,
+    },
+    Replace {
+        key: MetaKey,
+        expected: Option<MetaValue>,
+        value: MetaValue,
+        reply: Reply<Replaced, WriteError>,
     },
     /// Commit what came before and end.
     Close,
@@ -250,7 +256,11 @@ impl Command {
     /// Whether the request takes space that is not soon given back.
     fn grows(&self) -> bool {
         match self {
-            Self::Append { .. } | Self::PutSnapshot { .. } | Self::Put { .. } | Self::Save { .. } => true,
+            Self::Append { .. }
+            | Self::PutSnapshot { .. }
+            | Self::Put { .. }
+            | Self::Save { .. }
+            | Self::Replace { .. } => true,
             Self::DropSnapshots { .. }
             | Self::Prune { .. }
             | Self::Claim { .. }
@@ -280,6 +290,7 @@ fn decide(tx: &mut Transaction<'_>, command: Command) -> Answer {
             tx.put(keys::meta(key), value.as_bytes().to_vec());
             answer(reply, Ok(()))
         }
+        Command::Replace { key, expected, value, reply } => answer(reply, tx.replace(key, expected, value)),
         Command::Close => Box::new(drop),
     }
 }
@@ -290,6 +301,7 @@ fn refuse(command: Command, failure: CommitFailure) -> Answer {
         Command::PutSnapshot { reply, .. } | Command::Save { reply, .. } => {
             answer(reply, Err(failure.into()))
         }
+        Command::Replace { reply, .. } => answer(reply, Err(failure.into())),
         Command::DropSnapshots { reply, .. } => answer(reply, Err(failure.into())),
         Command::Prune { reply, .. } => answer(reply, Err(failure.into())),
         Command::Put { reply, .. } => answer(reply, Err(failure.into())),

@@ -15,7 +15,7 @@ mod folders;
 use std::{fs, path::Path};
 
 use folders::{Numbers, copy, files, fill, folder, small, stored_of};
-use frame_log::{Cursor, FrameLog as _, Limit, ReadError, conformance};
+use frame_log::{Cursor, FrameLog as _, Limit, ReadError, TotalOrder as _, conformance};
 use frame_log_embedded::{EmbeddedFrameLog, OpenError};
 use futures_util::StreamExt as _;
 use protocol::Seq;

@@ -59,6 +59,7 @@ impl Harness for Folders {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keeps_the_contract() {
     conformance::run(&Folders::new(Options { segment_bytes: 1 << 20, ..Options::default() })).await;
+    conformance::run_ordered(&Folders::new(Options { segment_bytes: 1 << 20, ..Options::default() })).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -70,12 +71,14 @@ async fn keeps_the_contract_while_rotating() {
         ..Options::default()
     };
     conformance::run(&Folders::new(tiny)).await;
+    conformance::run_ordered(&Folders::new(tiny)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keeps_the_contract_one_by_one() {
     let narrow = Options { queue_len: 1, max_group: 1, segment_bytes: 1 << 20, ..Options::default() };
     conformance::run(&Folders::new(narrow)).await;
+    conformance::run_ordered(&Folders::new(narrow)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

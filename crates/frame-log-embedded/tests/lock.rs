@@ -29,7 +29,7 @@ async fn the_second_owner_is_refused() {
     fill(&log, 1, 3, 6).await;
 
     // A closed log still owns its folder; a dropped one does not, even with a follower left behind.
-    let follower = frame_log::FrameLog::follow(&log, frame_log::Cursor::START);
+    let follower = frame_log::TotalOrder::follow(&log, frame_log::Cursor::START);
     log.close().await;
     assert!(EmbeddedFrameLog::open(&at, one_segment()).is_err());
     drop(log);

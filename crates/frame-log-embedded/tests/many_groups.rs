@@ -15,7 +15,7 @@ mod folders;
 use std::sync::Arc;
 
 use folders::{assert_exact, folder, open, record_of};
-use frame_log::{FrameLog as _, conformance};
+use frame_log::{FrameLog as _, TotalOrder as _, conformance};
 use frame_log_embedded::Options;
 use protocol::Seq;
 use tokio::task::JoinSet;

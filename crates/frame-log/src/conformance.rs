@@ -6,6 +6,7 @@
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a broken promise ends the test that called the suite"
 )]
 
@@ -14,6 +15,7 @@ mod follow;
 mod history;
 mod mailboxes;
 mod retention;
+pub mod source;
 
 use std::sync::Arc;
 
@@ -22,18 +24,22 @@ use bytes::Bytes;
 use protocol::{Epoch, FrameHash, FrameId, GroupId, Seq};
 
 pub use append::{
-    appends_in_order, finds_by_id, one_winner_per_position, pages_within_limits, refuses_large_records,
-    survives_reopening,
+    appends_in_order, finds_by_id, groups_are_listed, one_winner_per_position, pages_within_limits,
+    refuses_large_records, survives_reopening,
 };
 pub use follow::{follows_across_the_live_edge, follows_from_any_cursor, follows_many_readers};
 pub use history::{appends_are_linearizable, appends_are_linearizable_over};
 pub use mailboxes::{
     claims_race_for_each_package_once, expired_packages_are_gone, mailboxes_are_bounded,
-    meta_values_are_kept, retries_do_not_restock,
+    meta_values_are_kept, meta_values_are_replaced_once, retries_do_not_restock,
 };
 pub use retention::{prunes_messages_then_operations, snapshots_are_kept_and_dropped};
+pub use source::SourceHarness;
 
-use crate::{FrameLog, Limit, Mailboxes, Meta, Record, StoredRecord, UnixMillis};
+use crate::{
+    FrameLog, FrameSource, Limit, Mailboxes, Meta, OrderedSource, Record, StoredRecord, TotalOrder,
+    UnixMillis,
+};
 
 /// Opens the log under test.
 #[async_trait]
@@ -62,14 +68,38 @@ pub async fn run(harness: &impl Harness) {
     appends_are_linearizable(harness).await;
     prunes_messages_then_operations(harness).await;
     snapshots_are_kept_and_dropped(harness).await;
-    follows_from_any_cursor(harness).await;
-    follows_across_the_live_edge(harness).await;
-    follows_many_readers(harness).await;
+    groups_are_listed(harness).await;
     claims_race_for_each_package_once(harness).await;
     retries_do_not_restock(harness).await;
     mailboxes_are_bounded(harness).await;
     expired_packages_are_gone(harness).await;
     meta_values_are_kept(harness).await;
+    meta_values_are_replaced_once(harness).await;
+}
+
+/// Runs every scenario of a log that has one order, and of the source made of it.
+///
+/// # Panics
+/// When a promise of the contract is broken.
+pub async fn run_ordered<H: Harness<Log: TotalOrder>>(harness: &H) {
+    follows_from_any_cursor(harness).await;
+    follows_across_the_live_edge(harness).await;
+    follows_many_readers(harness).await;
+    source::run(&Ordered(harness)).await;
+}
+
+/// A log that has one order, seen as a source.
+struct Ordered<'a, H>(&'a H);
+
+#[async_trait]
+impl<H: Harness<Log: TotalOrder>> SourceHarness for Ordered<'_, H> {
+    type Log = H::Log;
+
+    async fn fresh(&self) -> (Arc<Self::Log>, Arc<dyn FrameSource>) {
+        let log = self.0.fresh().await;
+        let source = Arc::new(OrderedSource::new(Arc::clone(&log)));
+        (log, source)
+    }
 }
 
 /// The group of a number.

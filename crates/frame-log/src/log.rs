@@ -2,51 +2,15 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
 use protocol::{FrameHash, FrameId, GroupId, Seq};
 
-use crate::{AppendError, Limit, Page, ReadError, Record, StoredRecord, WriteError};
+use crate::{AppendError, Limit, Page, ReadError, Record, WriteError};
 
 /// Longest snapshot, in bytes.
 pub const MAX_SNAPSHOT: usize = 64 * 1024 * 1024;
 
-/// A place between two records in the order in which the log took them, over all groups.
-///
-/// It is meant to be stored by its reader and given back; two cursors of one log compare as their places do. Cursors
-/// of different logs, or of a log and its restored copy, have nothing to do with each other.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
-pub struct Cursor(u64);
-
-impl Cursor {
-    /// Before the first record.
-    pub const START: Self = Self(0);
-
-    /// Wraps the number of records before this place.
-    #[must_use]
-    pub const fn new(records_before: u64) -> Self {
-        Self(records_before)
-    }
-
-    /// The number of records before this place.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-}
-
-/// One record of [`FrameLog::follow`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Followed {
-    /// Where to go on after this record.
-    pub after: Cursor,
-    /// Whose record it is.
-    pub group: GroupId,
-    /// The record, as it is now: pruned if retention was faster than the reader.
-    pub record: StoredRecord,
-}
-
-/// Records of all groups in append order; see [`FrameLog::follow`].
-pub type FollowStream = BoxStream<'static, Result<Followed, ReadError>>;
+/// Most groups one call of [`FrameLog::groups`] names.
+pub const MAX_GROUPS: usize = 1_024;
 
 /// What retention leaves of the operations below its bound.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -68,9 +32,9 @@ pub struct Pruned {
 
 /// Frames of all groups, each group densely numbered from 0, safe against the death of the process at any moment.
 ///
-/// **Order.** A group's records have positions 0, 1, 2, … without a gap. Over all groups the log has one order too,
-/// the one [`follow`](Self::follow) shows; it contains every group's own order, and if one append was acknowledged
-/// before another was called, it comes first.
+/// **Order.** A group's records have positions 0, 1, 2, … without a gap. What order there is among groups, and how new
+/// records are heard of, is not said here: see [`TotalOrder`](crate::TotalOrder) and
+/// [`FrameSource`](crate::FrameSource).
 ///
 /// **Compare and append.** [`append`](Self::append) names the position it wants. Of any number of writers, in one
 /// process or many, exactly one gets a position; the others learn which one is next. This alone makes a group's
@@ -157,17 +121,11 @@ pub trait FrameLog: Send + Sync + 'static {
     /// See [`WriteError`].
     async fn prune(&self, group: &GroupId, before: Seq, keep: Keep) -> Result<Pruned, WriteError>;
 
-    /// All records of all groups after `from`, in the log's order, first the stored ones, then each new one as it
-    /// becomes durable. Never skips, never repeats, never ends by itself.
-    ///
-    /// The stream reads the log at its reader's pace and holds one page; a slow reader costs nothing but its own
-    /// delay. A cursor beyond the end waits until the log gets there. After an error the stream ends; a new one from
-    /// the last cursor goes on.
-    fn follow(&self, from: Cursor) -> FollowStream;
-
-    /// The place after the last durable record.
+    /// Up to `limit` groups (1 to [`MAX_GROUPS`]; values outside are brought to the nearest bound) that hold a
+    /// record, in ascending order of their ids, beginning after `after`. Fewer than asked for does not mean that there
+    /// are no more; none does.
     ///
     /// # Errors
     /// See [`ReadError`].
-    async fn tail(&self) -> Result<Cursor, ReadError>;
+    async fn groups(&self, after: Option<&GroupId>, limit: usize) -> Result<Vec<GroupId>, ReadError>;
 }

@@ -12,9 +12,10 @@ use protocol::{FrameHash, FrameId, GroupId, Seq, UnixSeconds};
 use tokio::sync::watch;
 
 use crate::{
-    AppendError, Claimed, Cursor, FollowStream, Followed, FrameLog, Keep, Limit, MAX_META_VALUE, MAX_PACKAGE,
-    MAX_PACKAGE_TTL, MAX_PACKAGES, MAX_RECORD, MAX_SNAPSHOT, MailboxError, MailboxId, Mailboxes, Meta,
-    MetaKey, MetaValue, NewPackage, Page, Pruned, Put, ReadError, Record, StoredRecord, WriteError,
+    AppendError, Claimed, Cursor, FollowStream, Followed, FrameLog, Keep, Limit, MAX_GROUPS, MAX_META_VALUE,
+    MAX_PACKAGE, MAX_PACKAGE_TTL, MAX_PACKAGES, MAX_RECORD, MAX_SNAPSHOT, MailboxError, MailboxId, Mailboxes,
+    Meta, MetaKey, MetaValue, NewPackage, Page, Pruned, Put, ReadError, Record, Replaced, StoredRecord,
+    TotalOrder, WriteError,
 };
 
 /// Everything in one map behind one lock; a clone is another handle to the same log.
@@ -206,6 +207,22 @@ impl FrameLog for MemoryLog {
         Ok(Pruned { records, horizon: seq(entry.horizon) })
     }
 
+    async fn groups(&self, after: Option<&GroupId>, limit: usize) -> Result<Vec<GroupId>, ReadError> {
+        let state = self.state();
+        let mut ids: Vec<GroupId> = state
+            .groups
+            .iter()
+            .filter(|(id, entry)| !entry.records.is_empty() && after.is_none_or(|after| *id > after))
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        ids.truncate(limit.clamp(1, MAX_GROUPS));
+        Ok(ids)
+    }
+}
+
+#[async_trait]
+impl TotalOrder for MemoryLog {
     fn follow(&self, from: Cursor) -> FollowStream {
         let start = (self.clone(), from, self.0.count.subscribe());
         stream::unfold(start, |(log, from, mut count)| async move {
@@ -320,5 +337,24 @@ impl Meta for MemoryLog {
         }
         self.state().meta.insert(key, value);
         Ok(())
+    }
+
+    async fn replace(
+        &self,
+        key: MetaKey,
+        expected: Option<MetaValue>,
+        value: MetaValue,
+    ) -> Result<Replaced, WriteError> {
+        let len = value.as_bytes().len();
+        if len > MAX_META_VALUE {
+            return Err(WriteError::TooLarge { len, max: MAX_META_VALUE });
+        }
+        let mut state = self.state();
+        let current = state.meta.get(&key).cloned();
+        if current != expected {
+            return Ok(Replaced::Differs(current));
+        }
+        state.meta.insert(key, value);
+        Ok(Replaced::Done)
     }
 }

@@ -74,6 +74,68 @@ pub trait Meta: Send + Sync + 'static {
     /// # Errors
     /// See [`WriteError`].
     async fn save(&self, key: MetaKey, value: MetaValue) -> Result<(), WriteError>;
+
+    /// Sets the value of a key if it is `expected` now (`None`: if there is none); otherwise changes nothing and says
+    /// what it is. Of several who replace the same value at once exactly one does, in one process or many.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    async fn replace(
+        &self,
+        key: MetaKey,
+        expected: Option<MetaValue>,
+        value: MetaValue,
+    ) -> Result<Replaced, WriteError>;
+}
+
+/// What became of a replacement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Replaced {
+    /// The new value stands.
+    Done,
+    /// Nothing changed; this is the value.
+    Differs(Option<MetaValue>),
+}
+
+/// Where the log's life is kept, see [`LogLife`].
+pub const LOG_LIFE: MetaKey = MetaKey::new("node/stream-epoch");
+
+/// Which life of a log this is. A log brought back from a copy may give positions again that were given before, so it
+/// begins a new life then; what carries positions elsewhere carries the life along.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct LogLife(u64);
+
+/// A stored life that is not eight bytes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the stored life of the log is not a number")]
+pub struct BadLogLife;
+
+impl LogLife {
+    /// Wraps the number; later lives have greater ones.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The stored form: eight bytes big-endian.
+    #[must_use]
+    pub fn to_value(self) -> MetaValue {
+        MetaValue::new(self.0.to_be_bytes().to_vec())
+    }
+
+    /// Reads the stored form.
+    ///
+    /// # Errors
+    /// [`BadLogLife`].
+    pub fn from_value(value: &MetaValue) -> Result<Self, BadLogLife> {
+        value.as_bytes().try_into().map(|bytes| Self(u64::from_be_bytes(bytes))).map_err(|_| BadLogLife)
+    }
 }
 
 #[cfg(test)]

@@ -27,4 +27,5 @@ impl Harness for InMemory {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keeps_the_contract() {
     conformance::run(&InMemory).await;
+    conformance::run_ordered(&InMemory).await;
 }

@@ -38,8 +38,7 @@ async fn sent_again_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Arc::new(EmbeddedFrameLog::open(folder.path(), Options::default()).unwrap());
     let store = open();
-    let site =
-        Site::with(SiteOptions { store: store.clone(), sole_writer: true, ..Default::default() }).await;
+    let site = Site::with(SiteOptions { store: store.clone(), others: None, ..Default::default() }).await;
     let id = site.node.id();
     let (mut club, init) = Club::found(11);
     let mut sent = vec![(init.clone(), site.accept(&mut club, init).await)];
@@ -57,7 +56,7 @@ async fn sent_again_after_a_restart() {
     let store = open();
     let site = Site::with(SiteOptions {
         store: store.clone(),
-        sole_writer: true,
+        others: None,
         // Challenges and tokens are bound to the name, not to the port.
         origin: None,
         ..Default::default()

@@ -50,7 +50,7 @@ async fn accepting() {
     let embedded = Arc::new(EmbeddedFrameLog::open(folder.path(), Options::default()).unwrap());
     for embedded in [None, Some(embedded)] {
         let name = if embedded.is_some() { "embedded" } else { "memory" };
-        let mut options = SiteOptions { sole_writer: true, ..Default::default() };
+        let mut options = SiteOptions { others: None, ..Default::default() };
         if let Some(store) = embedded {
             options.store = store;
         }
@@ -113,7 +113,7 @@ async fn accepting() {
 #[ignore = "a measurement"]
 async fn following() {
     const FOLLOWERS: usize = 2_000;
-    let site = Site::with(SiteOptions { sole_writer: true, ..Default::default() }).await;
+    let site = Site::with(SiteOptions { others: None, ..Default::default() }).await;
     let router = site.node.router(None);
     let mut club = site.found(250).await;
     let token = site.root_token(&mut club).await;

@@ -10,6 +10,7 @@ async fn pair() -> (Site, Site) {
     let one = Site::start().await;
     let two = Site::with(SiteOptions {
         store: one.store.clone(),
+        others: one.others.clone(),
         clock: one.clock.clone(),
         origin: Some(one.node.origin().clone()),
         ..Default::default()

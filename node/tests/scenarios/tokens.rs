@@ -242,6 +242,7 @@ async fn replicas_take_each_others_tokens() {
     let origin = one.node.origin().clone();
     let two = Site::with(SiteOptions {
         store: one.store.clone(),
+        others: one.others.clone(),
         clock: one.clock.clone(),
         origin: Some(origin),
         ..Default::default()

@@ -16,6 +16,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("api", &["curve", "protocol"]),
     ("frame-log", &["protocol"]),
     ("frame-log-embedded", &["protocol", "frame-log"]),
+    ("frame-log-mongo", &["protocol", "frame-log"]),
+    ("frame-feed-nats", &["protocol", "frame-log"]),
     ("service-kit", &["api"]),
     (
         "node",
@@ -26,12 +28,15 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ratchet-tree",
             "group-state",
             "api",
+            "frame-feed-nats",
             "frame-log",
             "frame-log-embedded",
+            "frame-log-mongo",
             "pinned-keys",
             "service-kit",
         ],
     ),
+    ("message-relay", &["frame-feed-nats", "frame-log", "frame-log-mongo", "protocol", "service-kit"]),
     (
         "kith-client-sdk",
         &["curve", "protocol", "proofs", "ratchet-tree", "e2ee", "group-state", "api", "pinned-keys"],
@@ -44,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "frame-log",
             "frame-log-embedded",
             "kith-client-sdk",
+            "message-relay",
             "node",
             "pinned-keys",
             "proofs",
@@ -82,6 +88,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("reqwest", &["kith-client-sdk"]),
     ("axum", &["api", "service-kit", "node"]),
     ("hpke", &["e2ee"]),
+    ("mongodb", &["frame-log-mongo"]),
+    ("async-nats", &["frame-feed-nats", "message-relay"]),
 ];
 
 /// What a pure crate must not name.

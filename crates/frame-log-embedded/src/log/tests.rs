@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use frame_log::{
     AppendError, FrameLog as _, Keep, MailboxError, MailboxId, Mailboxes as _, Meta as _, MetaKey, MetaValue,
-    NewPackage, Put, WriteError,
+    NewPackage, Put, TotalOrder as _, WriteError,
     conformance::{group, record},
 };
 use protocol::{Seq, UnixSeconds};

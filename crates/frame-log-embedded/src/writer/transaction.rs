@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use frame_log::{MetaKey, MetaValue, Replaced, WriteError};
 use protocol::{GroupId, Seq};
 
 use super::heads::Heads;
@@ -75,6 +76,22 @@ impl<'a> Transaction<'a> {
 
     pub(super) fn put(&mut self, key: Key, value: Vec<u8>) {
         self.staged.batch.put(key, value);
+    }
+
+    /// Sets a value of the service if it is the expected one.
+    pub(super) fn replace(
+        &mut self,
+        key: MetaKey,
+        expected: Option<MetaValue>,
+        value: MetaValue,
+    ) -> Result<Replaced, WriteError> {
+        let name = keys::meta(key);
+        let current = self.get(&name).map_err(|_| WriteError::Damaged)?.map(MetaValue::new);
+        if current != expected {
+            return Ok(Replaced::Differs(current));
+        }
+        self.put(name, value.as_bytes().to_vec());
+        Ok(Replaced::Done)
     }
 
     pub(super) fn remove(&mut self, key: Key) {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use frame_log::{Cursor, FrameLog as _, Limit, Record, StoredRecord, conformance};
+use frame_log::{Cursor, FrameLog as _, Limit, Record, StoredRecord, TotalOrder as _, conformance};
 use frame_log_embedded::{EmbeddedFrameLog, Options};
 use futures_util::StreamExt as _;
 use protocol::{GroupId, Seq};

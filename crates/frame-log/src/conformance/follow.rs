@@ -7,10 +7,10 @@ use protocol::Seq;
 use tokio::task::JoinSet;
 
 use super::{Harness, fill, group, record};
-use crate::{Cursor, Followed, FrameLog, Keep, StoredRecord};
+use crate::{Cursor, Followed, FrameLog as _, Keep, StoredRecord, TotalOrder};
 
 /// Takes the next `n` records of a follower and checks that each moves the cursor by one.
-async fn take(log: &impl FrameLog, from: Cursor, n: usize) -> Vec<Followed> {
+async fn take(log: &impl TotalOrder, from: Cursor, n: usize) -> Vec<Followed> {
     let all: Vec<Followed> = log.follow(from).take(n).map(|r| r.expect("readable")).collect().await;
     for (place, followed) in (from.get() + 1..).zip(&all) {
         assert_eq!(followed.after, Cursor::new(place));
@@ -19,7 +19,7 @@ async fn take(log: &impl FrameLog, from: Cursor, n: usize) -> Vec<Followed> {
 }
 
 /// Every cursor ever given resumes exactly after its record, before and after reopening, pruned or not.
-pub async fn follows_from_any_cursor(harness: &impl Harness) {
+pub async fn follows_from_any_cursor<H: Harness<Log: TotalOrder>>(harness: &H) {
     let mut log = harness.fresh().await;
     for round in 0..10 {
         for g in 0..3 {
@@ -53,7 +53,7 @@ pub async fn follows_from_any_cursor(harness: &impl Harness) {
 }
 
 /// A follower that starts in the past and meets writers in the present sees every record once, in order.
-pub async fn follows_across_the_live_edge(harness: &impl Harness) {
+pub async fn follows_across_the_live_edge<H: Harness<Log: TotalOrder>>(harness: &H) {
     const GROUPS: u64 = 4;
     const BEFORE: u64 = 300;
     const AFTER: u64 = 300;
@@ -87,7 +87,7 @@ pub async fn follows_across_the_live_edge(harness: &impl Harness) {
 }
 
 /// Followers at the live edge, in the past and beyond the end see the same order.
-pub async fn follows_many_readers(harness: &impl Harness) {
+pub async fn follows_many_readers<H: Harness<Log: TotalOrder>>(harness: &H) {
     let log = harness.fresh().await;
     fill(&*log, &group(0), 0, 0..10).await;
     let mut readers = JoinSet::new();

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::Harness;
 use crate::{
     Claimed, MAX_META_VALUE, MAX_PACKAGE, MAX_PACKAGE_TTL, MAX_PACKAGES, MailboxError, MailboxId,
-    Mailboxes as _, Meta as _, MetaKey, MetaValue, NewPackage, Put, WriteError,
+    Mailboxes as _, Meta as _, MetaKey, MetaValue, NewPackage, Put, Replaced, WriteError,
 };
 
 const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
@@ -168,4 +168,33 @@ pub async fn meta_values_are_kept(harness: &impl Harness) {
     assert_eq!(log.load(OTHER).await, Ok(None));
     let log = harness.reopen(log).await;
     assert_eq!(log.load(SEED).await, Ok(Some(MetaValue::new(b"two".to_vec()))));
+}
+
+/// Of several who replace a value at once exactly one does, and the others learn what it is.
+pub async fn meta_values_are_replaced_once(harness: &impl Harness) {
+    const KEY: MetaKey = MetaKey::new("claimed");
+    let value = |n: u8| MetaValue::new(vec![n; 3]);
+    let log = harness.fresh().await;
+    let wrong = log.replace(KEY, Some(value(9)), value(1)).await;
+    assert_eq!(wrong, Ok(Replaced::Differs(None)));
+    for round in 0..4_u8 {
+        let before = log.load(KEY).await.expect("readable");
+        let mut racers = JoinSet::new();
+        for n in 0..8 {
+            let (log, before) = (Arc::clone(&log), before.clone());
+            racers.spawn(async move { (n, log.replace(KEY, before, value(round * 8 + n)).await) });
+        }
+        let outcomes = racers.join_all().await;
+        let won: Vec<u8> =
+            outcomes.iter().filter(|(_, o)| *o == Ok(Replaced::Done)).map(|(n, _)| *n).collect();
+        let [winner] = won[..] else { panic!("{} won", won.len()) };
+        let now = value(round * 8 + winner);
+        for (n, outcome) in outcomes.into_iter().filter(|(n, _)| *n != winner) {
+            assert_eq!(outcome, Ok(Replaced::Differs(Some(now.clone()))), "racer {n}");
+        }
+        assert_eq!(log.load(KEY).await, Ok(Some(now)));
+    }
+    let long = MetaValue::new(vec![0; MAX_META_VALUE + 1]);
+    let refused = log.replace(KEY, None, long).await;
+    assert_eq!(refused, Err(WriteError::TooLarge { len: MAX_META_VALUE + 1, max: MAX_META_VALUE }));
 }

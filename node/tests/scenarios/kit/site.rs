@@ -10,7 +10,7 @@ use api::{
     token::{Token, TokenAnswer, TokenRequest},
 };
 use chacha20::ChaCha20Rng;
-use frame_log::memory::MemoryLog;
+use frame_log::{FrameSource, OrderedSource, memory::MemoryLog};
 use futures_util::StreamExt;
 use node::{Node, NodeBuilder, SharedStore, config::Config};
 use protocol::{Epoch, GroupId, Seq, SigningKey};
@@ -31,17 +31,19 @@ pub struct SiteOptions {
     pub store: SharedStore,
     pub config: Config,
     pub clock: TestClock,
-    pub sole_writer: bool,
+    /// How it hears of other writers; a memory log of its own if there is no store either.
+    pub others: Option<Arc<dyn FrameSource>>,
     pub origin: Option<NodeOrigin>,
 }
 
 impl Default for SiteOptions {
     fn default() -> Self {
+        let store = Arc::new(MemoryLog::new());
         Self {
-            store: Arc::new(MemoryLog::new()),
+            others: Some(Arc::new(OrderedSource::new(Arc::clone(&store)))),
+            store,
             config: generous(),
             clock: TestClock::at(START),
-            sole_writer: false,
             origin: None,
         }
     }
@@ -68,6 +70,7 @@ pub struct Site {
     pub node: Arc<Node>,
     pub clock: TestClock,
     pub store: SharedStore,
+    pub others: Option<Arc<dyn FrameSource>>,
     pub exposition: Exposition,
     pub base: String,
     pub client: reqwest::Client,
@@ -109,7 +112,7 @@ impl Site {
     }
 
     pub async fn with(options: SiteOptions) -> Self {
-        let SiteOptions { store, config, clock, sole_writer, origin } = options;
+        let SiteOptions { store, config, clock, others, origin } = options;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (trigger, stopping) = shutdown::channel();
@@ -117,7 +120,10 @@ impl Site {
         let origin = origin.unwrap_or_else(|| base.parse().unwrap());
         let builder =
             NodeBuilder::new(Arc::clone(&store), origin).config(config).clock(Arc::new(clock.clone()));
-        let builder = if sole_writer { builder.sole_writer() } else { builder };
+        let builder = match &others {
+            Some(source) => builder.others(Arc::clone(source)),
+            None => builder,
+        };
         let node = Arc::new(builder.build(&mut metrics.scope("node"), stopping).await.unwrap());
         let exposition = metrics.finish();
         let serving = tokio::spawn({
@@ -130,7 +136,7 @@ impl Site {
         });
         let client = client();
         let jobs = vec![serving, background];
-        Self { node, clock, store, exposition, base, client, trigger, jobs }
+        Self { node, clock, store, others, exposition, base, client, trigger, jobs }
     }
 
     /// Stops as a process does that was asked to.
