@@ -9,8 +9,9 @@ use crate::{Program, Ready, Server, installed, server::Ground};
 /// The variable with the connection string of a replica set to test against.
 const REPLICA_SET: &str = "KITH_TEST_MONGODB_URI";
 
-/// The connection string of a real replica set that tests may use instead of the servers here, if the environment
-/// names one. Its databases outlive a test: a test chooses a name of its own and drops what it made.
+/// The connection string of a real replica set to test against, if the environment names one.
+///
+/// Its databases outlive a test: a test chooses a name of its own and drops what it made.
 #[must_use]
 pub fn replica_set() -> Option<String> {
     std::env::var(REPLICA_SET).ok().filter(|uri| !uri.is_empty())
