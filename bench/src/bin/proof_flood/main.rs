@@ -19,6 +19,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use bench::{cpu_seconds, ms, percentile, say};
 use node::config::Config;
 use proofs::{Tier, setup_development};
 use service_kit::{limiter::Quota, shutdown};
@@ -85,13 +86,13 @@ async fn main() -> Result<()> {
         for scenario in &scenarios {
             let mut seen = run(&setup, &valid, scenario).await?;
             seen.waits.sort_unstable();
-            let p99 = at(&seen.waits, 99);
+            let p99 = percentile(&seen.waits, 99);
             let ratio = p99.as_secs_f64() / idle.get_or_insert(p99).as_secs_f64();
             let refused: usize = seen.refused.values().map(Vec::len).sum();
             say(format_args!(
                 "{round} {:<28} valid: p50 {:>6.1} ms, p99 {:>6.1} ms ({ratio:.2} of idle); node {:.2} s, {refused} refused",
                 scenario.name,
-                ms(at(&seen.waits, 50)),
+                ms(percentile(&seen.waits, 50)),
                 ms(p99),
                 seen.cpu,
             ));
@@ -142,7 +143,7 @@ async fn run(setup: &[Post], valid: &[Post], scenario: &Scenario) -> Result<Seen
         let answer = wire.post(&api::paths::frames(&init.group), &init.frame).await?;
         ensure!(answer.status == 200, "{}", answer.body);
     }
-    let before = cpu(pid)?;
+    let before = cpu_seconds(pid)?;
     let stop = Instant::now() + every(VALID_RATE) * u32::try_from(valid.len())?;
     let refused: Arc<Mutex<BTreeMap<String, Vec<Duration>>>> = Arc::default();
     let flooding = tokio::spawn(flood(Arc::clone(&wire), scenario.flood.clone(), stop, Arc::clone(&refused)));
@@ -164,7 +165,7 @@ async fn run(setup: &[Post], valid: &[Post], scenario: &Scenario) -> Result<Seen
         waits.push(wait??);
     }
     flooding.await??;
-    let cpu = cpu(pid)? - before;
+    let cpu = cpu_seconds(pid)? - before;
     let metrics = wire.get(api::paths::METRICS).await?.body;
     // The node ends with its standard input.
     drop(child.stdin.take());
@@ -251,19 +252,19 @@ fn report(scenarios: &[Scenario], mut all: BTreeMap<&str, Seen>) -> Result<()> {
     for scenario in scenarios {
         let Some(seen) = all.get_mut(scenario.name) else { continue };
         seen.waits.sort_unstable();
-        let p99 = ms(at(&seen.waits, 99));
+        let p99 = ms(percentile(&seen.waits, 99));
         let (idle_p99, idle_cpu) = (*idle_p99.get_or_insert(p99), *idle_cpu.get_or_insert(seen.cpu));
         say(format_args!("\n{}: {} valid frames", scenario.name, seen.waits.len()));
         say(format_args!(
             "  waits: p50 {:.1} ms, p90 {:.1} ms, p99 {p99:.1} ms, {:.2} of idle",
-            ms(at(&seen.waits, 50)),
-            ms(at(&seen.waits, 90)),
+            ms(percentile(&seen.waits, 50)),
+            ms(percentile(&seen.waits, 90)),
             p99 / idle_p99
         ));
         let refused: usize = seen.refused.values().map(Vec::len).sum();
         for (code, waits) in &mut seen.refused {
             waits.sort_unstable();
-            let (p50, p99) = (ms(at(waits, 50)), ms(at(waits, 99)));
+            let (p50, p99) = (ms(percentile(waits, 50)), ms(percentile(waits, 99)));
             say(format_args!("  {code}: {}, p50 {p50:.1} ms, p99 {p99:.1} ms", waits.len()));
         }
         if refused > 0 {
@@ -281,25 +282,4 @@ fn report(scenarios: &[Scenario], mut all: BTreeMap<&str, Seen>) -> Result<()> {
 
 const fn every(per_second: u32) -> Duration {
     Duration::from_micros(1_000_000 / per_second as u64)
-}
-
-fn at(sorted: &[Duration], percent: usize) -> Duration {
-    sorted.get((sorted.len().saturating_sub(1)) * percent / 100).copied().unwrap_or_default()
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1_000.0
-}
-
-/// Processor time of a process so far, in seconds; the kernel counts in hundredths.
-fn cpu(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let field = |at: usize| fields.get(at).copied().unwrap_or("0").parse::<u32>();
-    Ok(f64::from(field(11)? + field(12)?) / 100.0)
-}
-
-#[expect(clippy::print_stdout, reason = "a measuring program prints what it measured")]
-fn say(text: impl core::fmt::Display) {
-    println!("{text}");
 }
