@@ -2,25 +2,29 @@
 //!
 //! `scripts/servers` installs pinned servers under `target/servers`; this crate starts them on free loopback ports,
 //! kills them, pauses them, brings them back on the same port and folder, and takes their folders away. [`Process`] does
-//! the same for programs of this repository. `Proxy` stands between a client and a server and is a bad network;
-//! `Ledger` remembers what was acknowledged and says what is missing, repeated, out of order or altered in what was
+//! the same for programs of this repository. [`Proxy`] stands between a client and a server and is a bad network;
+//! [`Ledger`] remembers what was acknowledged and says what is missing, repeated, out of order or altered in what was
 //! then observed.
 //!
 //! A dev-dependency only. It knows no client library: a server's own protocol is the business of the crate under test.
 //! Start reading at [`Process`].
 
 mod installed;
+pub mod ledger;
 mod log;
 mod mongo;
 pub mod nats;
 mod port;
 mod process;
+pub mod proxy;
 mod server;
 mod watchdog;
 
 pub use installed::installed;
+pub use ledger::{Entry, Ledger};
 pub use mongo::{Mongo, MongoJava, replica_set};
 pub use nats::Nats;
 pub use port::Port;
 pub use process::{PATIENCE, Process, Program, Ready};
+pub use proxy::{Network, Proxy};
 pub use server::Server;

@@ -53,7 +53,8 @@ impl Mongo {
 
 /// An independent server with change streams, which keeps everything in memory: a restart empties it.
 ///
-/// It presents itself as the primary of a replica set of one. What can be done to it is in [`Server`].
+/// It presents itself as the primary of a replica set of one. A resume token of before a restart is refused with code
+/// 286, one that cannot be read with 260. What can be done to it is in [`Server`].
 #[derive(Debug)]
 pub struct MongoJava(Server);
 
@@ -71,7 +72,8 @@ impl MongoJava {
         let program = Program::new("java")
             .args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"])
             .arg(format!("{}:{}/*", classes.display(), jars.display()))
-            .args(["Main".to_owned(), ground.port.to_string()]);
+            .args(["Main".to_owned(), ground.port.to_string()])
+            .arg(ground.folder.path().join("lives"));
         Ok(Self(ground.start(program.ready(listening())).await?))
     }
 

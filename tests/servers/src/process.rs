@@ -370,14 +370,17 @@ fn signal(group: u32, signal: Signal) -> Result<()> {
     kill_process_group(group, signal).with_context(|| format!("{signal:?} cannot be sent"))
 }
 
-/// Whether no thread of the process runs. A signal is only on its way when the call that sends it returns.
+/// Whether no thread of the process will do anything more. A signal is only on its way when the call that sends it
+/// returns.
 #[cfg(target_os = "linux")]
 fn stopped(id: u32) -> Result<bool> {
     for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
         let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { continue };
         // The state stands behind the name, which is in parentheses and may contain anything.
         let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-        if state != Some('T') {
+        // D waits within the system, for a disk or for a child that was stopped before it became another program, and
+        // stops on its way back.
+        if !matches!(state, Some('T' | 't' | 'D' | 'Z' | 'X')) {
             return Ok(false);
         }
     }
