@@ -9,6 +9,8 @@
 //! A dev-dependency only. It knows no client library: a server's own protocol is the business of the crate under test.
 //! Start reading at [`Process`].
 
+mod caddy;
+mod centrifugo;
 mod installed;
 pub mod ledger;
 mod log;
@@ -20,6 +22,8 @@ pub mod proxy;
 mod server;
 mod watchdog;
 
+pub use caddy::Caddy;
+pub use centrifugo::Centrifugo;
 pub use installed::installed;
 pub use ledger::{Entry, Ledger};
 pub use mongo::{Mongo, MongoJava, replica_set};
