@@ -11,6 +11,7 @@
 
 mod caddy;
 mod centrifugo;
+mod clock;
 mod installed;
 pub mod ledger;
 mod log;
@@ -24,6 +25,7 @@ mod watchdog;
 
 pub use caddy::Caddy;
 pub use centrifugo::Centrifugo;
+pub use clock::Clock;
 pub use installed::installed;
 pub use ledger::{Entry, Ledger};
 pub use mongo::{Mongo, MongoJava, replica_set};
