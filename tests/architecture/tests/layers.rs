@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("frame-log", &["protocol"]),
     ("frame-log-embedded", &["protocol", "frame-log"]),
     ("frame-log-mongo", &["protocol", "frame-log"]),
-    ("frame-feed-nats", &["protocol", "frame-log"]),
+    ("frame-feed-nats", &["protocol", "frame-log", "service-kit"]),
     ("service-kit", &["api"]),
     (
         "node",
