@@ -19,13 +19,19 @@
 //!
 //! How records look is in [`document`], indexes and the schema's number in [`schema`].
 
-#![allow(dead_code, reason = "what uses the codec follows")]
-
+mod append;
+mod committed;
 mod document;
 mod error;
+mod log;
+mod mailboxes;
+mod meta;
 mod open;
 mod options;
+mod prune;
+mod read;
 mod schema;
+mod snapshots;
 
 pub use error::{BadIndex, OpenError};
 pub use open::{Deployment, MongoFrameLog};

@@ -13,6 +13,7 @@ use mongodb::{
 };
 
 use crate::{
+    committed::Committed,
     error::{Fault, OpenError, describe},
     options::Options,
     schema,
@@ -36,6 +37,7 @@ pub struct MongoFrameLog {
     database: Database,
     deployment: Deployment,
     pub(crate) collections: schema::Collections,
+    pub(crate) committed: Committed,
     pub(crate) operation_timeout: Duration,
 }
 
@@ -81,7 +83,14 @@ impl MongoFrameLog {
             )
         });
         schema::prepare(&collections, deployment).await?;
-        Ok(Self { client, database, deployment, collections, operation_timeout: options.operation_timeout })
+        Ok(Self {
+            client,
+            database,
+            deployment,
+            collections,
+            committed: Committed::new(),
+            operation_timeout: options.operation_timeout,
+        })
     }
 
     /// What kind of servers hold the database.
@@ -97,7 +106,6 @@ impl MongoFrameLog {
     }
 
     /// The database, for those who follow it.
-    #[allow(dead_code, reason = "the sources' way in")]
     pub(crate) const fn database(&self) -> &Database {
         &self.database
     }

@@ -116,7 +116,8 @@ impl Index {
         }
         let plain =
             options.unique != Some(true) && options.sparse != Some(true) && options.hidden != Some(true);
-        (!plain || options.collation.is_some()).then_some("options")
+        let bytewise = options.collation.as_ref().is_none_or(|c| c.locale == "simple");
+        (!plain || !bytewise).then_some("options")
     }
 }
 

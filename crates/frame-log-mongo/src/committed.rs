@@ -1,0 +1,127 @@
+//! What this process knows to be committed, and how it waits for a view that is as new.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use protocol::{GroupId, Seq};
+use tokio::time::Instant;
+
+use crate::error::Fault;
+
+/// Most groups remembered. To forget one costs a request, nothing else.
+const MAX_KNOWN: usize = 65_536;
+/// Bytes of a frame as long as none was seen.
+const USUAL_FRAME: usize = 1_024;
+
+/// For groups in use, a position known to be committed to a majority; the group may be further.
+///
+/// What a majority has is never taken back, so an entry stays true for as long as the database is the same.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    heads: Mutex<HashMap<GroupId, Seq>>,
+    frame: AtomicUsize,
+}
+
+impl Committed {
+    pub(crate) fn new() -> Self {
+        Self { heads: Mutex::default(), frame: AtomicUsize::new(USUAL_FRAME) }
+    }
+
+    fn heads(&self) -> MutexGuard<'_, HashMap<GroupId, Seq>> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last position known to be committed.
+    pub(crate) fn get(&self, group: &GroupId) -> Option<Seq> {
+        self.heads().get(group).copied()
+    }
+
+    /// Remembers that a majority has the record at `seq`, hence all before.
+    pub(crate) fn note(&self, group: &GroupId, seq: Seq) {
+        let mut heads = self.heads();
+        if let Some(known) = heads.get_mut(group) {
+            *known = seq.max(*known);
+            return;
+        }
+        if heads.len() >= MAX_KNOWN {
+            heads.clear();
+        }
+        heads.insert(*group, seq);
+    }
+
+    /// How long frames are of late, in bytes; a guess by which pages are fetched.
+    pub(crate) fn usual_frame(&self) -> usize {
+        self.frame.load(Ordering::Relaxed)
+    }
+
+    /// Corrects the guess by a page of `records` with `bytes` in all.
+    pub(crate) fn saw_frames(&self, records: usize, bytes: usize) {
+        if let Some(mean) = bytes.checked_div(records) {
+            let before = self.usual_frame();
+            self.frame.store((before * 3 + mean) / 4, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Asks again, ever more slowly, until it has been long enough.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    const FIRST: Duration = Duration::from_millis(2);
+    const LONGEST: Duration = Duration::from_millis(200);
+
+    pub(crate) fn new(total: Duration) -> Self {
+        Self { until: Instant::now() + total, pause: Self::FIRST }
+    }
+
+    /// Waits before the next attempt, or says that there is none.
+    pub(crate) async fn again(&mut self) -> Result<(), Fault> {
+        let next = Instant::now() + self.pause;
+        if next > self.until {
+            tracing::warn!("the database shows less than a majority had");
+            return Err(Fault::Unavailable);
+        }
+        self.pause = (self.pause * 2).min(Self::LONGEST);
+        tokio::time::sleep_until(next).await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_only_grow_and_groups_are_bounded() {
+        let committed = Committed::new();
+        let group =
+            |n: usize| GroupId::new(std::array::from_fn(|i| n.to_le_bytes().get(i).copied().unwrap_or(0)));
+        committed.note(&group(1), Seq::new(5));
+        committed.note(&group(1), Seq::new(3));
+        assert_eq!(committed.get(&group(1)), Some(Seq::new(5)));
+        for n in 0..=MAX_KNOWN {
+            committed.note(&group(n), Seq::ZERO);
+        }
+        assert!(committed.heads().len() <= MAX_KNOWN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends() {
+        let mut patience = Patience::new(Duration::from_secs(1));
+        let mut tries = 0;
+        while patience.again().await.is_ok() {
+            tries += 1;
+        }
+        assert!((8..20).contains(&tries), "{tries}");
+    }
+}
