@@ -77,6 +77,8 @@ impl Default for ListenSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreSettings {
+    /// Which store.
+    pub kind: StoreKind,
     /// Folder of the embedded log, made if it does not exist.
     pub data: PathBuf,
     /// Set for one start after the folder was brought back from a copy: positions given since may be given again, so
@@ -86,8 +88,18 @@ pub struct StoreSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { data: PathBuf::from("kith-data"), restored: false }
+        Self { kind: StoreKind::default(), data: PathBuf::from("kith-data"), restored: false }
     }
+}
+
+/// Which store a node works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StoreKind {
+    /// A folder of this machine, for one node alone.
+    #[default]
+    Embedded,
 }
 
 /// Active groups.

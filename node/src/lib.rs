@@ -8,7 +8,8 @@
 //! a signed receipt. A follower crosses [`router`] → `http::events` → `follow` → the tail of the group or the log.
 //! [`config`] names everything that can be set.
 //!
-//! Start with [`run`] for a process of its own, with [`NodeBuilder`] to make a node part of another one.
+//! Start with [`run`] for a process of its own, with [`run_on`] for one that does more with the same store, with
+//! [`NodeBuilder`] to make a node part of another one.
 
 mod access;
 mod builder;
@@ -32,5 +33,5 @@ mod verify;
 
 pub use builder::{Node, NodeBuilder, StartError};
 pub use keys::ParametersError;
-pub use run::{RunError, run};
-pub use store::{SharedStore, Store};
+pub use run::{RunError, run, run_on};
+pub use store::{OpenStore, OpenStoreError, SharedStore, Store};

@@ -1,9 +1,8 @@
-//! A node as a process of its own, on the embedded store.
+//! A node as a process of its own.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
 
 use api::{NodeOrigin, OriginError};
-use frame_log_embedded::{EmbeddedFrameLog, OpenError, Options};
 use service_kit::{
     http,
     metrics::Metrics,
@@ -13,7 +12,7 @@ use service_kit::{
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::{NodeBuilder, ParametersError, StartError, config::Config};
+use crate::{NodeBuilder, OpenStore, OpenStoreError, ParametersError, StartError, config::Config};
 
 /// A node ended otherwise than it was asked to.
 #[derive(Debug, Error)]
@@ -24,7 +23,7 @@ pub enum RunError {
     Parameters(#[source] ParametersError),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
-    Open(#[source] OpenError),
+    Open(#[source] OpenStoreError),
     /// No origin was set, and the address listened on is none.
     #[error("the address listened on is no origin; set listen.origin")]
     Origin(#[source] OriginError),
@@ -44,14 +43,31 @@ pub enum RunError {
 #[error("the store stopped after a failed write")]
 struct StoreStopped;
 
-/// Runs a node on `listener` until `shutdown` is requested, and then stops it in order.
-///
-/// No new connections are taken, requests under way finish, streams end with a hint, groups write down where they
-/// stand, the store closes.
+/// Opens the store that the settings choose, runs a node on it and on `listener` until `shutdown` is requested, then
+/// stops everything in order.
 ///
 /// # Errors
 /// [`RunError`]; the process should end then, and be started again by whatever watches it.
 pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> Result<(), RunError> {
+    let opened = OpenStore::open(&config.store).await.map_err(RunError::Open)?;
+    let ended = run_on(config, &opened, listener, shutdown).await;
+    opened.close().await;
+    ended
+}
+
+/// Runs a node on a store that is open already, until `shutdown` is requested, and then stops it in order.
+///
+/// No new connections are taken, requests under way finish, streams end with a hint, groups write down where they
+/// stand. The store stays open.
+///
+/// # Errors
+/// [`RunError`]; also when the store fails for good.
+pub async fn run_on(
+    config: Config,
+    opened: &OpenStore,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
     let origin = match &config.listen.origin {
         Some(origin) => origin.clone(),
         None => origin_of(listener.local_addr().map_err(RunError::Listen)?).map_err(RunError::Origin)?,
@@ -60,13 +76,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
         Some(address) => Some(TcpListener::bind(address).await.map_err(RunError::Listen)?),
         None => None,
     };
-    let (folder, parameters) = (config.store.data.clone(), config.proofs.clone());
-    let opened = tokio::task::spawn_blocking(move || {
-        let keys = parameters.load().map_err(RunError::Parameters)?;
-        let store = EmbeddedFrameLog::open(folder, Options::default()).map_err(RunError::Open)?;
-        Ok((keys, Arc::new(store)))
-    });
-    let (keys, store) = opened.await.map_err(|_| RunError::Start(StartError::StoreFailed))??;
+    let parameters = config.proofs.clone();
+    let loaded = tokio::task::spawn_blocking(move || parameters.load()).await;
+    let keys = loaded.map_err(|_| RunError::Start(StartError::StoreFailed))?.map_err(RunError::Parameters)?;
 
     let (trigger, stopping) = shutdown::channel();
     let mut metrics = Metrics::new();
@@ -74,13 +86,9 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
     let operators_connections = scope.gauge("operators_connections", "Open connections of operators");
     let drain = config.http.drain.get();
     let http = config.http.clone();
-    let node = NodeBuilder::new(store.clone(), origin)
-        .config(config)
-        .keys(keys)
-        .build(&mut scope, stopping.clone())
-        .await
-        .map_err(RunError::Start)?;
-    let node = Arc::new(node);
+    let node = NodeBuilder::new(Arc::clone(&opened.store), origin).config(config).keys(keys);
+    let node = if opened.is_shared() { node.others(Arc::clone(&opened.source)) } else { node };
+    let node = Arc::new(node.build(&mut scope, stopping.clone()).await.map_err(RunError::Start)?);
     let exposition = metrics.finish();
     announce(&listener);
 
@@ -98,11 +106,11 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
         }
     });
     tasks.spawn("store", {
-        let (store, stopping) = (Arc::clone(&store), stopping.clone());
+        let (opened, stopping) = (opened.clone(), stopping.clone());
         async move {
             tokio::select! {
                 () = stopping.requested() => Ok(()),
-                () = store.failed() => Err(StoreStopped),
+                () = opened.failed() => Err(StoreStopped),
             }
         }
     });
@@ -119,7 +127,6 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: Shutdown) -> R
 
     let ended = tasks.run(drain.saturating_mul(2)).await;
     node.stop().await;
-    store.close().await;
     ended.map_err(RunError::Task)
 }
 

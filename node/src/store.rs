@@ -1,8 +1,12 @@
 //! What a node keeps its data in.
 
+mod open;
+
 use std::sync::Arc;
 
 use frame_log::{FrameLog, Mailboxes, Meta};
+
+pub use open::{OpenStore, OpenStoreError};
 
 /// Everything a node stores: frames, key packages and a few values about itself.
 ///
