@@ -2,6 +2,7 @@
 
 mod admins;
 mod info;
+mod push;
 mod submit;
 
 use core::time::Duration;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use api::{
     Body, NodeInfo, NodeOrigin, StateAnswer,
+    centrifugo::CentrifugoTokens,
     challenge::{Challenge, Purpose},
     frames::{EventId, FrameReceipt, FramesPage},
     key_packages::{ClaimedKeyPackage, MailboxId, MailboxStatus, PutKeyPackages},
@@ -186,6 +187,14 @@ impl NodeClient {
         let page: FramesPage = self.transport.ask(Call::get(&path, Some(token), MAX_PAGE)).await?;
         let first = page.frames.into_iter().next().ok_or(HttpError::BadAnswer("no frame"))?;
         Ok(first.into_bytes())
+    }
+
+    /// Tokens for the group's channel of the Centrifugo that works with the node.
+    ///
+    /// # Errors
+    /// [`HttpError`], with the code `not_found` where there is none.
+    pub async fn centrifugo(&self, group: &GroupId, token: &Token) -> Result<CentrifugoTokens, HttpError> {
+        self.transport.ask(Call::get(&paths::centrifugo(group), Some(token), MAX_SMALL)).await
     }
 
     /// Puts key packages into the own mailbox and tells how many are there.

@@ -38,6 +38,7 @@ mod prover;
 mod session;
 pub mod store;
 
+pub use api::centrifugo::CentrifugoTokens;
 pub use client::{Client, GroupSummary, OnProgress, Options};
 pub use entry::{Entry, Person, Position, What};
 pub use error::Error;

@@ -3,12 +3,14 @@
 //! A reader answers a [`challenge`](Challenges) and gets a [`token`](Tokens), which names what was shown and for how
 //! long. Whether that still counts is decided anew at every use, from the group's newest state: see [`Grant::stands`].
 
+mod centrifugo;
 mod challenges;
 mod tokens;
 
 use api::token::Scope;
 use protocol::{Epoch, LeafId, Seq, Slot, UnixSeconds, VerifyingKey};
 
+pub(crate) use centrifugo::CentrifugoIssuer;
 pub(crate) use challenges::{Binding, CHALLENGE_SECONDS, Challenges, UnknownChallenge, mac};
 pub(crate) use tokens::{BadToken, TOKEN_SECONDS, Tokens};
 

@@ -20,7 +20,7 @@ use thiserror::Error;
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
-    access::{CHALLENGE_SECONDS, Challenges, TOKEN_SECONDS, Tokens},
+    access::{CHALLENGE_SECONDS, CentrifugoIssuer, Challenges, TOKEN_SECONDS, Tokens},
     config::Config,
     failure::Failure,
     feed,
@@ -58,6 +58,9 @@ pub enum StartError {
     /// The keys are those for development, and the settings do not say that they are wanted.
     #[error("the proof parameters are those for development, and proofs.development is not set")]
     DevelopmentKeys,
+    /// The secret shared with Centrifugo cannot be read, or is shorter than 32 bytes; the log says which.
+    #[error("the secret in centrifugo.secret cannot be used")]
+    CentrifugoSecret,
 }
 
 impl From<Failure> for StartError {
@@ -151,6 +154,13 @@ impl NodeBuilder {
         if keys.are_for_development() && !config.proofs.development {
             return Err(StartError::DevelopmentKeys);
         }
+        let centrifugo = CentrifugoIssuer::new(&config.centrifugo).map_err(|error| {
+            match error {
+                Some(error) => tracing::error!("centrifugo.secret: {error}"),
+                None => tracing::error!("centrifugo.secret: shorter than 32 bytes"),
+            }
+            StartError::CentrifugoSecret
+        })?;
         let metrics = Arc::new(Metrics::new(scope));
         let stack = Stack::new(&config.http, scope, router::PATHS);
         let connections = scope.gauge("http_connections", "Open connections of clients");
@@ -184,6 +194,7 @@ impl NodeBuilder {
             history: Arc::new(History::new(env)),
             challenges: Challenges::new(identity.secret.clone(), origin.clone(), now),
             tokens: Tokens::new(identity.secret.clone()),
+            centrifugo,
             packages: KeyPackages::new(
                 store,
                 identity.secret.clone(),

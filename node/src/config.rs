@@ -6,11 +6,11 @@ use std::{
     path::PathBuf,
 };
 
-use api::NodeOrigin;
+use api::{NodeOrigin, centrifugo::Channel};
 use pinned_keys::ManifestHash;
 use serde::{Deserialize, Serialize};
 use service_kit::{
-    config::{ByteSize, Period, Problems, Settings},
+    config::{ByteSize, Period, Problems, SecretSource, Settings},
     http::HttpSettings,
     limiter::Quota,
     logging::LogSettings,
@@ -39,6 +39,8 @@ pub struct Config {
     pub follow: FollowSettings,
     /// Forgetting.
     pub retention: RetentionSettings,
+    /// Tokens for a Centrifugo beside the node.
+    pub centrifugo: CentrifugoSettings,
     /// Proof parameters.
     pub proofs: ProofSettings,
     /// The log.
@@ -285,6 +287,67 @@ impl Default for RetentionSettings {
     }
 }
 
+/// Tokens for a Centrifugo beside the node, which pushes frames as the node does itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CentrifugoSettings {
+    /// The secret that Centrifugo checks tokens with, at least 32 bytes; without it, the node gives no tokens for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretSource>,
+    /// Namespace of groups' channels, as in Centrifugo's own settings and in those of the relay.
+    pub namespace: String,
+    /// How long a token is taken. A member who is removed hears of a group for that long.
+    pub lifetime: Period,
+    /// Whom tokens are for, where Centrifugo looks at that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Whom they come from, where Centrifugo looks at that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+}
+
+impl Default for CentrifugoSettings {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            namespace: "kith".to_owned(),
+            lifetime: Period::from_secs(300),
+            audience: None,
+            issuer: None,
+        }
+    }
+}
+
+impl CentrifugoSettings {
+    /// Longest audience and issuer, in bytes.
+    pub(crate) const MAX_CLAIM: usize = 64;
+
+    fn check(&self, problems: &mut Problems) {
+        let channel = Channel::new(&self.namespace, &protocol::GroupId::new([0; 32]));
+        problems.require(
+            channel.is_ok(),
+            "centrifugo.namespace",
+            "must have 2 to 32 letters, digits, dashes, underscores and dots",
+        );
+        let lifetime = self.lifetime;
+        problems.require(
+            lifetime >= Period::from_secs(30) && lifetime <= Period::from_secs(3_600),
+            "centrifugo.lifetime",
+            "must be from 30s to 1h: nobody can take a token back",
+        );
+        // Nothing that JSON writes longer than it is.
+        let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+        let claim = |claim: &Option<String>| {
+            claim
+                .as_deref()
+                .is_none_or(|claim| (1..=Self::MAX_CLAIM).contains(&claim.len()) && claim.bytes().all(plain))
+        };
+        let rule = "must have 1 to 64 printable characters, none of them a space, a quote or a backslash";
+        problems.require(claim(&self.audience), "centrifugo.audience", rule);
+        problems.require(claim(&self.issuer), "centrifugo.issuer", rule);
+    }
+}
+
 /// Proof parameters. A node without any does not start.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -339,6 +402,7 @@ impl Settings for Config {
         rates.peer_requests.check("rates.peer_requests", problems);
         rates.token_reads.check("rates.token_reads", problems);
         rates.mailbox_claims.check("rates.mailbox_claims", problems);
+        self.centrifugo.check(problems);
         self.log.check("log", problems);
     }
 }

@@ -1,5 +1,6 @@
 //! The node over HTTP: typed arguments in, one call inwards, an encoded answer out.
 
+mod centrifugo;
 mod docs;
 mod events;
 mod extract;
@@ -19,6 +20,7 @@ use protocol::SigningKey;
 use service_kit::{health::Health, http::Accepted, limiter::Limiter};
 use tokio::sync::Semaphore;
 
+pub(crate) use centrifugo::centrifugo;
 pub(crate) use docs::{errors_page, page as docs_page};
 pub(crate) use events::follow;
 pub(crate) use extract::Peer;
@@ -31,7 +33,7 @@ pub(crate) use tokens::{answer as issue_token, challenge};
 pub(crate) use tree::tree;
 
 use crate::{
-    access::{Challenges, Tokens},
+    access::{CentrifugoIssuer, Challenges, Tokens},
     follow::FollowContext,
     group::{Groups, History},
     key_packages::KeyPackages,
@@ -44,6 +46,7 @@ pub(crate) struct App {
     pub(crate) history: Arc<History>,
     pub(crate) challenges: Challenges,
     pub(crate) tokens: Tokens,
+    pub(crate) centrifugo: Option<CentrifugoIssuer>,
     pub(crate) packages: KeyPackages,
     pub(crate) follow: FollowContext,
     pub(crate) followers: Arc<Semaphore>,

@@ -26,6 +26,7 @@ pub(crate) const PATHS: &[&str] = &[
     paths::TREE,
     paths::EVENTS,
     paths::REMOVAL,
+    paths::CENTRIFUGO,
     paths::KEY_PACKAGES,
     paths::KEY_PACKAGE_CLAIM,
     paths::NODE,
@@ -45,13 +46,14 @@ const MAX_PUT: usize = 640 * 1024;
 /// What clients may ask.
 pub(crate) fn clients(app: Arc<App>) -> Router {
     let limited = |bytes| DefaultBodyLimit::max(bytes);
-    let routes: [(&str, MethodRouter<Arc<App>>); 11] = [
+    let routes: [(&str, MethodRouter<Arc<App>>); 12] = [
         (paths::FRAMES, post(http::send_frame).get(http::page_frames)),
         (paths::CHALLENGE, get(http::challenge)),
         (paths::TOKENS, post(http::issue_token.layer(limited(MAX_TOKEN_REQUEST)))),
         (paths::TREE, get(http::tree)),
         (paths::EVENTS, get(http::follow)),
         (paths::REMOVAL, get(http::removal)),
+        (paths::CENTRIFUGO, get(http::centrifugo)),
         (paths::KEY_PACKAGES, post(http::put.layer(limited(MAX_PUT))).get(http::status)),
         (paths::KEY_PACKAGE_CLAIM, post(http::claim)),
         (paths::NODE, get(http::node_info)),

@@ -170,6 +170,7 @@ macro_rules! bodies {
 }
 
 bodies! {
+    crate::centrifugo::CentrifugoTokens => wire::CentrifugoTokens;
     crate::challenge::Challenge => wire::Challenge;
     crate::frames::FrameReceipt => wire::FrameReceipt;
     crate::frames::FramesPage => wire::FramesPage;

@@ -12,6 +12,7 @@
 //! Start with [`paths`] (what can be asked), [`ErrorCode`] (how it can fail) and [`challenge`] (what a reader signs).
 
 mod body;
+pub mod centrifugo;
 pub mod challenge;
 mod error_code;
 pub mod events;

@@ -17,6 +17,8 @@ pub const TREE: &str = "/v1/group/{group}/tree";
 pub const EVENTS: &str = "/v1/group/{group}/events";
 /// Get the frame that removed the bearer's leaf.
 pub const REMOVAL: &str = "/v1/group/{group}/removal";
+/// Get tokens for the group's channel of a Centrifugo server.
+pub const CENTRIFUGO: &str = "/v1/group/{group}/centrifugo";
 /// Put key packages, ask how many are left.
 pub const KEY_PACKAGES: &str = "/v1/key-packages/{mailbox}";
 /// Take one key package. A `POST`, because what only reads may be fetched ahead and fetched again by anything on the
@@ -79,6 +81,7 @@ pub const ROUTES: &[Route] = &[
     route(Method::Get, TREE, Access::Token),
     route(Method::Get, EVENTS, Access::Token),
     route(Method::Get, REMOVAL, Access::Token),
+    route(Method::Get, CENTRIFUGO, Access::Token),
     route(Method::Post, KEY_PACKAGES, Access::Open),
     route(Method::Get, KEY_PACKAGES, Access::Open),
     route(Method::Post, KEY_PACKAGE_CLAIM, Access::Open),
@@ -142,6 +145,12 @@ pub fn events(group: &GroupId, query: &EventsQuery) -> String {
 #[must_use]
 pub fn removal(group: &GroupId) -> String {
     group_path(REMOVAL, group)
+}
+
+/// Path of tokens for the group's channel of a Centrifugo server.
+#[must_use]
+pub fn centrifugo(group: &GroupId) -> String {
+    group_path(CENTRIFUGO, group)
 }
 
 /// Path of a mailbox.
@@ -284,6 +293,7 @@ mod tests {
             tree(&group, &TreeQuery::default()),
             events(&group, &EventsQuery { from: Some(Seq::new(5)) }),
             removal(&group),
+            centrifugo(&group),
             key_packages(&mailbox),
             key_package_claim(&mailbox),
         ];

@@ -201,6 +201,25 @@ impl fmt::Debug for TokenAnswer {
     }
 }
 
+#[derive(Clone, PartialEq, Message, Serialize, Deserialize)]
+#[prost(skip_debug)]
+pub(crate) struct CentrifugoTokens {
+    #[prost(string, tag = "1")]
+    pub(crate) channel: String,
+    #[prost(string, tag = "2")]
+    pub(crate) connection: String,
+    #[prost(string, tag = "3")]
+    pub(crate) subscription: String,
+    #[prost(uint64, tag = "4")]
+    pub(crate) expires: u64,
+}
+
+impl fmt::Debug for CentrifugoTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CentrifugoTokens(secret)")
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub(crate) enum Scope {

@@ -12,6 +12,7 @@ use core::fmt::Debug;
 
 use api::{
     Body, BodyError, Format, NodeInfo, NodeLimits, StateAnswer, StateSnapshot,
+    centrifugo::{CentrifugoTokens, Channel},
     challenge::{Challenge, ChallengeNonce, ChallengeSignature, Claims},
     frames::{FrameReceipt, FramesPage, PostFrame, ServedFrameBytes, StreamEpoch},
     key_packages::{
@@ -143,6 +144,15 @@ fn challenge_and_token_bodies() {
             token: Token::new("abc.def".to_owned()).unwrap(),
             expires: UnixSeconds::new(1_700_000_900),
             scope: Scope::Heads,
+        },
+    );
+    check(
+        "CentrifugoTokens",
+        &CentrifugoTokens {
+            channel: Channel::new("kith", &GroupId::new([2; 32])).unwrap(),
+            connection: Token::new("abc.def.ghi".to_owned()).unwrap(),
+            subscription: Token::new("jkl.mno.pqr".to_owned()).unwrap(),
+            expires: UnixSeconds::new(1_700_000_300),
         },
     );
 }
@@ -277,6 +287,7 @@ proptest::proptest! {
                 }
             }
         }
+        stable::<CentrifugoTokens>(&bytes);
         stable::<Challenge>(&bytes);
         stable::<ClaimedKeyPackage>(&bytes);
         stable::<FrameReceipt>(&bytes);

@@ -18,8 +18,10 @@ mod replay;
 
 use api::{
     Body, ErrorCode, Format, Problem,
+    centrifugo::{CentrifugoTokens, Channel},
     challenge::{Challenge, ChallengeNonce},
     frames::{FrameReceipt, FramesPage, PostFrame, ServedFrameBytes, StreamEpoch},
+    token::Token,
 };
 use protocol::{
     FrameHash, GroupId, LogHash, Receipt, Seq, ServedFrame, SigningKey, UnixSeconds, frame::Served,
@@ -56,6 +58,14 @@ fn the_corpora_hold_their_seeds() {
         horizon: Seq::new(0),
     };
     both(2, "page", &page);
+    let token = |text: &str| Token::new(text.to_owned()).unwrap();
+    let tokens = CentrifugoTokens {
+        channel: Channel::new("kith", &GroupId::new([2; 32])).unwrap(),
+        connection: token("abc.def.ghi"),
+        subscription: token("jkl.mno.pqr"),
+        expires: UnixSeconds::new(1_700_000_300),
+    };
+    both(12, "centrifugo", &tokens);
     both(10, "post", &PostFrame { frame: vec![1, 2, 3] });
     let problem = Problem::new(ErrorCode::Internal).to_json();
     replay::check_seed("http_body", "problem", &[&[11], &problem[..]].concat());

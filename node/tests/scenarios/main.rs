@@ -17,6 +17,7 @@ mod kit;
 mod accept_and_refuse;
 mod bad_input;
 mod broken_log;
+mod centrifugo;
 mod description;
 mod following;
 mod idempotency;

@@ -36,7 +36,17 @@ fn the_book_shows_every_setting_at_its_default() {
     assert_eq!(loaded, Config::default());
     assert_eq!(keys(&sample()), keys(&render(&Config::default()).unwrap()));
     // Those without a default are there as comments.
-    for optional in ["# admin =", "# origin =", "# workers =", "# quota =", "# keys =", "# pin ="] {
+    for optional in [
+        "# admin =",
+        "# origin =",
+        "# workers =",
+        "# quota =",
+        "# keys =",
+        "# pin =",
+        "# secret.file =",
+        "# audience =",
+        "# issuer =",
+    ] {
         assert!(sample().contains(optional), "{optional}");
     }
 }
@@ -57,6 +67,9 @@ fn everything_wrong_is_reported_at_once() {
     let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let overrides = vec![
         set("listen.admin", "127.0.0.1:8080"),
+        set("centrifugo.namespace", "two words"),
+        set("centrifugo.lifetime", "1d"),
+        set("centrifugo.audience", "a\"b"),
         set("follow.heartbeat", "20s"),
         set("proofs.keys", "/some/folder"),
         set("proofs.pin", "ABCD"),
@@ -71,6 +84,9 @@ fn everything_wrong_is_reported_at_once() {
     assert_eq!(
         wrong,
         [
+            "centrifugo.audience",
+            "centrifugo.lifetime",
+            "centrifugo.namespace",
             "follow.heartbeat",
             "groups.mailbox",
             "listen.admin",

@@ -2,6 +2,7 @@
 
 use ::api::{
     Body, Format, NodeInfo, NodeOrigin, Problem, StateAnswer,
+    centrifugo::CentrifugoTokens,
     challenge::Challenge,
     events::Event,
     frames::{EventId, FrameReceipt, FramesPage, PostFrame},
@@ -40,6 +41,7 @@ pub fn body(bytes: &[u8]) {
             let again = Problem::from_response(400, &problem.to_json());
             assert!(again.to_json() == problem.to_json(), "a problem changes on its way");
         }
+        12 => check::<CentrifugoTokens>(format, bytes),
         _ => {}
     }
 }

@@ -229,6 +229,28 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         ],
     },
     Operation {
+        method: Method::Get,
+        path: paths::CENTRIFUGO,
+        access: Access::Token,
+        id: "getCentrifugoTokens",
+        summary: "Get tokens for the group's channel of a Centrifugo server",
+        description: "Where the operator runs one: a connection token and a subscription token, each for this group's \
+                      channel alone and naming no user. They last some minutes; then new ones are fetched, with a token \
+                      that still stands.",
+        parameters: &[],
+        body: None,
+        answer: Answer::Body("CentrifugoTokens"),
+        problems: &[
+            ErrorCode::Unauthorized,
+            ErrorCode::TokenInvalid,
+            ErrorCode::TokenExpired,
+            ErrorCode::TokenRevoked,
+            ErrorCode::Forbidden,
+            ErrorCode::NotFound,
+            ErrorCode::RateLimited,
+        ],
+    },
+    Operation {
         method: Method::Post,
         path: paths::KEY_PACKAGES,
         access: Access::Open,

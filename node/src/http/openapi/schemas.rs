@@ -84,6 +84,9 @@ pub(super) fn all() -> Value {
             ("token", text()), ("expires", number()),
             ("scope", json!({ "type": "string", "enum": ["full", "heads", "removal"] })),
         ]),
+        "CentrifugoTokens": object("Tokens for one channel of a Centrifugo server.", vec![
+            ("channel", text()), ("connection", text()), ("subscription", text()), ("expires", number()),
+        ]),
         "KeyPackage": object("A sealed key package.", vec![
             ("sealed", base64()), ("expires", number()), ("last_resort?", flag()),
         ]),
