@@ -12,7 +12,7 @@
 //! | `Kith-Kind` | `operation` or `message` |
 //! | `Kith-Place` | where the source goes on after this record, lowercase hexadecimal; may be missing |
 //! | `Kith-Code` | HMAC-SHA-256 of all this, group and payload, under the [`FeedKey`], lowercase hexadecimal |
-//! | `Nats-Msg-Id` | `<life>:<group>:<seq>` |
+//! | `Nats-Msg-Id` | `<life>:<group>:<seq>`, and behind another colon whatever its sender tells attempts apart by |
 //!
 //! The payload is the frame's wire bytes; it is empty once the frame has been pruned.
 
@@ -84,7 +84,8 @@ pub enum BadMessage {
 }
 
 impl FrameMessage {
-    /// What NATS knows repetitions by, for as long as it remembers: `<life>:<group>:<seq>`.
+    /// What NATS knows repetitions by, for as long as it remembers: `<life>:<group>:<seq>`. A sender that has other means
+    /// against them may put more behind another colon.
     #[must_use]
     pub fn message_id(&self) -> String {
         format!("{}:{}:{}", self.life.get(), self.group, self.record.seq)
@@ -162,7 +163,8 @@ impl FrameMessage {
         if !key.agrees(&message.digest(), &headers.bytes(H_CODE)?) {
             return Err(BadMessage::Code);
         }
-        if headers.get(H_MESSAGE_ID)? != message.message_id() {
+        let rest = headers.get(H_MESSAGE_ID)?.strip_prefix(&message.message_id());
+        if rest.is_none_or(|rest| !rest.is_empty() && !rest.starts_with(':')) {
             return Err(BadMessage::Invalid(H_MESSAGE_ID));
         }
         Ok(message)
@@ -318,6 +320,7 @@ mod tests {
             (H_PLACE, ""),
             (H_CODE, "00"),
             (H_MESSAGE_ID, "1700000000:11:42"),
+            (H_MESSAGE_ID, &format!("{}2", message.message_id())),
         ] {
             let mut headers = good.clone();
             headers.insert(name, wrong);
