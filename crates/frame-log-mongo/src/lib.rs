@@ -17,7 +17,8 @@
 //!   [`Unavailable`](frame_log::AppendError::Unavailable), never as refusals and never guessed at. The driver repeats a
 //!   write where the server can tell it for a repetition; nothing else is repeated here.
 //!
-//! How records look is in [`document`], indexes and the schema's number in [`schema`].
+//! How records look is in [`document`], indexes and the schema's number in [`schema`], how others hear of records in
+//! [`source`].
 
 mod append;
 mod committed;
@@ -32,7 +33,9 @@ mod prune;
 mod read;
 mod schema;
 mod snapshots;
+mod source;
 
 pub use error::{BadIndex, OpenError};
 pub use open::{Deployment, MongoFrameLog};
 pub use options::{ConnectionString, Options};
+pub use source::SourceOptions;

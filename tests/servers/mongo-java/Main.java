@@ -1,159 +1,129 @@
+import de.bwaldvogel.mongo.MongoCollection;
 import de.bwaldvogel.mongo.MongoServer;
-import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.ServerVersion;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
 import de.bwaldvogel.mongo.bson.BsonTimestamp;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.exception.MongoServerError;
 import io.netty.channel.Channel;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Clock;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.HexFormat;
+import java.security.SecureRandom;
+import java.util.Comparator;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Main PORT LIVES: a server in memory that speaks MongoDB's protocol and has change streams, on a loopback port. LIVES is
- * a file in which it counts its starts.
- *
- * <p>What the library leaves out and those who read change streams depend on is added here: it presents itself as the
- * primary of a set of one, sets timestamps, tells a reader of an empty batch how far it has got, and refuses resume
- * tokens that are none (260) or are of an earlier life, whose history is gone (286).
+ * Main PORT: a server in memory that speaks MongoDB's protocol and has change streams, on a loopback port. It says of
+ * itself that it is the primary of a set of one, as servers with change streams do, and its change streams are dressed
+ * as those of a set are: tokens begin with the type and the value of their time, every batch says how far the stream
+ * has got, and a token from before the server was started is refused, because what followed it is gone.
  */
 public final class Main extends MemoryBackend {
-    private final String address;
-    private final Instant start;
-    private final AtomicInteger stamps = new AtomicInteger();
+    /** A token's first byte: what follows is a timestamp. */
+    private static final String TIMESTAMP = "82";
 
-    private Main(String address, Clock clock) {
-        super(clock);
+    private static final int TIME_DIGITS = 16;
+
+    private final String address;
+    private final String life = String.format("%08X", new SecureRandom().nextInt());
+    private final Set<Long> streams = ConcurrentHashMap.newKeySet();
+
+    private Main(String address) {
         this.address = address;
-        this.start = clock.instant();
     }
 
-    public static void main(String[] args) throws IOException {
-        String address = "127.0.0.1:" + Integer.parseInt(args[0]);
-        Path lives = Path.of(args[1]);
-        int life = Files.exists(lives) ? Integer.parseInt(Files.readString(lives)) + 1 : 0;
-        Files.writeString(lives, Integer.toString(life));
-        // A day later each time: no position of an earlier life is within this one.
-        Main backend = new Main(address, Clock.offset(Clock.systemUTC(), Duration.ofDays(life)));
-        backend.version(new MongoVersion() {
-            @Override
-            public List<Integer> getVersionArray() {
-                return ServerVersion.MONGO_5_0.getVersionArray();
-            }
-
-            // What a server of this version says; the lower number that the library has for it is refused by drivers.
-            @Override
-            public int getWireVersion() {
-                return 13;
-            }
-        });
+    public static void main(String[] args) {
+        int port = Integer.parseInt(args[0]);
+        Main backend = new Main("127.0.0.1:" + port);
+        // Older ones are refused by today's drivers.
+        backend.version(ServerVersion.MONGO_5_0);
         // Without it there are no change streams.
         backend.enableOplog();
-        MongoServer server = new MongoServer(backend);
-        server.bind("127.0.0.1", Integer.parseInt(args[0]));
-        System.out.println("listening on " + address);
+        new MongoServer(backend).bind("127.0.0.1", port);
+        System.out.println("listening on " + backend.address);
     }
 
     @Override
     public Document handleCommand(Channel channel, String database, String command, Document query) {
-        switch (command) {
-            case "insert" -> stamp(query);
-            case "aggregate" -> checkResumeToken(query);
-            default -> {}
+        if (command.equals("hello") || command.equalsIgnoreCase("isMaster")) {
+            // The server knows the old name of the command only.
+            Document reply = super.handleCommand(channel, database, "isMaster", query);
+            return primary(reply, command.equals("hello"));
         }
-        // Read before the batch is made: the batch then holds all that matches up to here.
-        String before = command.equals("getMore") || command.equals("aggregate") ? position(channel) : null;
-        boolean hello = command.equals("hello");
-        // The server knows the old name of this command only.
-        Document reply = super.handleCommand(channel, database, hello ? "isMaster" : command, query);
-        if (hello || command.equalsIgnoreCase("isMaster")) {
-            present(reply);
+        if (command.equals("aggregate") && changeStream(query) != null) {
+            Document start = changeStream(query);
+            start.computeIfPresent("resumeAfter", (name, token) -> undress((Document) token));
+            start.computeIfPresent("startAfter", (name, token) -> undress((Document) token));
+            BsonTimestamp seen = newest();
+            Document reply = super.handleCommand(channel, database, command, query);
+            streams.add((Long) ((Document) reply.get("cursor")).get("id"));
+            return dress(reply, "firstBatch", seen);
         }
-        if (before != null) {
-            tellPosition(reply, before);
+        if (command.equals("getMore") && streams.contains(query.get("getMore"))) {
+            BsonTimestamp seen = newest();
+            return dress(super.handleCommand(channel, database, command, query), "nextBatch", seen);
         }
-        return reply;
+        return super.handleCommand(channel, database, command, query);
     }
 
-    private void present(Document reply) {
-        reply.put("isWritablePrimary", true);
+    private Document primary(Document reply, boolean hello) {
+        reply.put(hello ? "isWritablePrimary" : "ismaster", true);
         reply.put("setName", "kith");
         reply.put("hosts", List.of(address));
         reply.put("me", address);
         reply.put("primary", address);
         reply.put("secondary", false);
-    }
-
-    /** Timestamps of zero in the fields of new documents become the server's time. */
-    private void stamp(Document insert) {
-        if (!(insert.get("documents") instanceof List<?> documents)) {
-            return;
-        }
-        for (Object each : documents) {
-            Document document = (Document) each;
-            document.replaceAll((name, value) -> value instanceof BsonTimestamp stamp && stamp.getValue() == 0
-                    ? new BsonTimestamp(getClock().instant(), stamps.incrementAndGet())
-                    : value);
-        }
+        reply.put("operationTime", newest());
+        return reply;
     }
 
     private static Document changeStream(Document aggregate) {
         return aggregate.get("pipeline") instanceof List<?> stages
                 && !stages.isEmpty()
                 && stages.get(0) instanceof Document first
-                && first.get("$changeStream") instanceof Document options
-                ? options
+                ? (Document) first.get("$changeStream")
                 : null;
     }
 
-    private void checkResumeToken(Document aggregate) {
-        Document options = changeStream(aggregate);
-        if (options == null) {
-            return;
+    /** The time of the newest change, before any there was. */
+    private BsonTimestamp newest() {
+        MongoCollection<?> oplog = resolveDatabase("local").resolveCollection(OPLOG_COLLECTION_NAME, false);
+        BsonTimestamp none = new BsonTimestamp(1);
+        if (oplog == null) {
+            return none;
         }
-        for (String name : List.of("resumeAfter", "startAfter")) {
-            if (!(options.get(name) instanceof Document token)) {
-                continue;
-            }
-            long position;
-            try {
-                position = HexFormat.fromHexDigitsToLong((String) token.get("_data"));
-            } catch (ClassCastException | NullPointerException | IllegalArgumentException e) {
-                throw new MongoServerError(260, "InvalidResumeToken", "the resume token cannot be read");
-            }
-            if (new BsonTimestamp(position).getTime() < start.getEpochSecond()) {
-                throw new MongoServerError(286, "ChangeStreamHistoryLost", "the history of this resume token is gone");
-            }
-        }
+        return oplog.queryAllAsStream()
+                .map(change -> (BsonTimestamp) change.get("ts"))
+                .max(Comparator.naturalOrder())
+                .orElse(none);
     }
 
-    /** The last position of the server's own log of changes, as a resume token's data. */
-    private String position(Channel channel) {
-        Document last = super.handleCommand(channel, "local", "find",
-                new Document("find", "oplog.rs").append("sort", new Document("ts", -1)).append("limit", 1));
-        List<?> batch = (List<?>) ((Document) last.get("cursor")).get("firstBatch");
-        BsonTimestamp position = batch.isEmpty()
-                ? new BsonTimestamp(start, 0)
-                : (BsonTimestamp) ((Document) batch.get(0)).get("ts");
-        return HexFormat.of().toHexDigits(position.getValue());
+    /** Gives a batch its tokens. An empty one has got as far as the newest change was before it was asked for. */
+    private Document dress(Document reply, String name, BsonTimestamp seen) {
+        Document cursor = (Document) reply.get("cursor");
+        Document reached = token(seen.getValue());
+        for (Object event : (List<?>) cursor.get(name)) {
+            Document id = (Document) ((Document) event).get("_id");
+            reached = token(Long.parseUnsignedLong((String) id.get("_data"), 16));
+            ((Document) event).put("_id", reached);
+        }
+        cursor.put("postBatchResumeToken", reached);
+        return reply;
     }
 
-    private static void tellPosition(Document reply, String before) {
-        if (!(reply.get("cursor") instanceof Document cursor)) {
-            return;
+    private Document token(long time) {
+        return new Document("_data", TIMESTAMP + String.format("%016X", time) + life);
+    }
+
+    private Document undress(Document token) {
+        String data = String.valueOf(token.get("_data"));
+        int end = TIMESTAMP.length() + TIME_DIGITS;
+        if (!data.matches(TIMESTAMP + "[0-9A-F]{" + (TIME_DIGITS + life.length()) + "}")) {
+            throw new MongoServerError(260, "InvalidResumeToken", "the resume token is malformed");
         }
-        List<?> batch = (List<?>) (cursor.containsKey("nextBatch") ? cursor.get("nextBatch") : cursor.get("firstBatch"));
-        Object last = batch.isEmpty() ? null : ((Document) batch.get(batch.size() - 1)).get("_id");
-        boolean event = last instanceof Document id && id.containsKey("_data");
-        if (batch.isEmpty() || event) {
-            cursor.put("postBatchResumeToken", event ? last : new Document("_data", before));
+        if (!data.endsWith(life)) {
+            throw new MongoServerError(286, "ChangeStreamHistoryLost", "what followed the resume token is gone");
         }
+        return new Document("_data", data.substring(TIMESTAMP.length(), end));
     }
 }
