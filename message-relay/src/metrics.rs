@@ -179,6 +179,12 @@ impl RelayMetrics {
         self.republished.get()
     }
 
+    /// Partitions for which the log is being gone through now.
+    #[must_use]
+    pub fn scanning(&self) -> i64 {
+        self.scanning.get()
+    }
+
     /// Partitions led by this instance now.
     #[must_use]
     pub fn leading(&self) -> i64 {

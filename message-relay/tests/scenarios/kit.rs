@@ -70,7 +70,7 @@ impl Running {
 pub(crate) fn quick() -> RelaySettings {
     RelaySettings {
         window: 32,
-        lease: Period::from_millis(1_500),
+        lease: Period::from_millis(1_000),
         audit_every: Period::from_millis(400),
         cursor_every: Period::from_millis(200),
         remembered_groups: 64,
@@ -164,6 +164,22 @@ impl Scene {
         source: Arc<dyn FrameSource>,
         connection: Connection,
     ) -> Running {
+        self.start(log, source, connection, vec![self.output()])
+    }
+
+    pub(crate) async fn relay_into(&self, outputs: Vec<Arc<dyn Output>>) -> Running {
+        let connection = connected(&self.nats).await;
+        let source = Arc::new(OrderedSource::new(Arc::new(self.log.clone())));
+        self.start(Arc::new(self.log.clone()), source, connection, outputs)
+    }
+
+    fn start(
+        &self,
+        log: Arc<dyn FrameLog>,
+        source: Arc<dyn FrameSource>,
+        connection: Connection,
+        outputs: Vec<Arc<dyn Output>>,
+    ) -> Running {
         let (stop, stopping) = shutdown::channel();
         let health = Health::new(stopping.clone());
         let mut metrics = Metrics::new();
@@ -173,7 +189,7 @@ impl Scene {
             source,
             connection,
             names: self.names.clone(),
-            outputs: vec![self.output()],
+            outputs,
             clock: Arc::new(SystemClock),
         };
         let relay = Relay::new(ends, self.settings.clone(), &mut metrics.scope("relay"), &health);
