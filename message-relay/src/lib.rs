@@ -23,6 +23,7 @@ mod parked;
 mod publisher;
 mod relay;
 pub mod sequencer;
+pub mod service;
 mod settings;
 mod target;
 pub mod window;

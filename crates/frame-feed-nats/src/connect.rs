@@ -2,7 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use async_nats::{Client, ConnectOptions, Event, ServerAddr, ServerError};
+use async_nats::{Client, ClientError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError};
 use service_kit::config::SecretError;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -53,6 +53,7 @@ pub(crate) struct Course {
 pub struct Connection {
     client: Client,
     course: watch::Receiver<Course>,
+    refused: watch::Receiver<bool>,
 }
 
 impl Connection {
@@ -86,6 +87,17 @@ impl Connection {
         let _closed = course.wait_for(|course| course.connected == connected).await;
     }
 
+    /// Waits until a server refuses the credentials, or can make nothing of them. It is tried again all the same: what a
+    /// server knows may change. Never ends while they are accepted.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no effect.
+    pub async fn refused(&self) {
+        let mut refused = self.refused.clone();
+        // The sender lives in the client, which this handle keeps alive.
+        let _closed = refused.wait_for(|refused| *refused).await;
+    }
+
     pub(crate) fn course(&self) -> watch::Receiver<Course> {
         self.course.clone()
     }
@@ -113,6 +125,7 @@ pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Connection, 
         .map_err(ConnectError::Address)?;
     let (told, course) = watch::channel(Course::default());
     let told = Arc::new(told);
+    let (tells_refusal, refused) = watch::channel(false);
     let options = authenticate(ConnectOptions::new(), settings)
         .await?
         .name(name)
@@ -126,6 +139,9 @@ pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Connection, 
         .require_tls(settings.require_tls)
         .event_callback(move |event| {
             note(&told, &event);
+            if let Some(now) = refusal(&event) {
+                tells_refusal.send_replace(now);
+            }
             std::future::ready(())
         });
     let options = match &settings.ca {
@@ -137,7 +153,7 @@ pub async fn connect(settings: &NatsSettings, name: &str) -> Result<Connection, 
         _ => options,
     };
     let client = options.connect(addresses).await.map_err(ConnectError::Client)?;
-    Ok(Connection { client, course })
+    Ok(Connection { client, course, refused })
 }
 
 /// Says who one is. The client keeps copies of the secrets for as long as it lives.
@@ -178,6 +194,25 @@ fn pause(attempt: usize) -> Duration {
     let _given = getrandom::fill(&mut random);
     let spread = u32::from(u16::from_be_bytes(random));
     pause / 2 + (pause / 2).saturating_mul(spread) / u32::from(u16::MAX)
+}
+
+/// Whether an event says that the credentials are refused, or that they are not.
+fn refusal(event: &Event) -> Option<bool> {
+    match event {
+        Event::Connected => Some(false),
+        Event::ServerError(ServerError::AuthorizationViolation) => Some(true),
+        Event::ClientError(ClientError::Other(text)) => {
+            let kinds = [ConnectErrorKind::AuthorizationViolation, ConnectErrorKind::Authentication];
+            kinds.iter().any(|kind| kind.to_string() == *text).then_some(true)
+        }
+        Event::ServerError(_)
+        | Event::ClientError(_)
+        | Event::Disconnected
+        | Event::Closed
+        | Event::LameDuckMode
+        | Event::Draining
+        | Event::SlowConsumer(_) => None,
+    }
 }
 
 /// What an event means. Texts of the server are not repeated: they name subjects, and thereby groups.

@@ -5,11 +5,13 @@
 //! too long, a panic) leaves as a problem document too.
 
 mod negotiate;
+mod operators;
 mod request_id;
 mod respond;
 mod serve;
 
 pub use negotiate::{Accepted, Answer, Payload, Query};
+pub use operators::{OPERATORS, operators};
 pub use request_id::RequestId;
 pub use respond::{Cause, Stack};
 pub use serve::{ServeError, serve};
