@@ -4,6 +4,7 @@ use std::{fmt, io, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use api::{NodeInfo, NodeLimits, NodeOrigin};
 use axum::Router;
+use frame_feed_nats::{Connection, FeedKey, FeedKeyError, FrameFeed, Names};
 use frame_log::FrameSource;
 use group_state::admission;
 use proofs::VerifyingKeys;
@@ -25,9 +26,9 @@ use crate::{
     failure::Failure,
     feed,
     follow::FollowContext,
-    group::{DebugStore, Env, Groups, History},
+    group::{DebugStore, Env, Groups, History, Others},
     http::{self, App, Limits},
-    identity::Identity,
+    identity::{Identity, current_life},
     key_packages::KeyPackages,
     metrics::Metrics,
     router, serve,
@@ -38,6 +39,9 @@ use crate::{
 
 /// Buckets of the limiters that concern addresses and tokens, 16 bytes each and row.
 const BUCKETS: usize = 1 << 14;
+
+/// How often it is looked whether the log has begun another life.
+const LIFE_EVERY: Duration = Duration::from_secs(10);
 
 /// A node could not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -81,6 +85,16 @@ impl From<Failure> for StartError {
     }
 }
 
+impl From<FeedKeyError> for StartError {
+    fn from(error: FeedKeyError) -> Self {
+        match error {
+            FeedKeyError::Read(error) => Failure::from(error).into(),
+            FeedKeyError::Write(error) => Failure::from(error).into(),
+            FeedKeyError::Damaged | FeedKeyError::NoRandomness => Self::Identity,
+        }
+    }
+}
+
 /// What a node is made of. Everything but the store and its origin has a default.
 pub struct NodeBuilder {
     store: SharedStore,
@@ -89,6 +103,7 @@ pub struct NodeBuilder {
     clock: Arc<dyn Clock>,
     keys: &'static VerifyingKeys,
     others: Option<Arc<dyn FrameSource>>,
+    nats: Option<(Connection, Names)>,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -110,6 +125,7 @@ impl NodeBuilder {
             clock: Arc::new(SystemClock),
             keys: VerifyingKeys::development(),
             others: None,
+            nats: None,
         }
     }
 
@@ -136,10 +152,18 @@ impl NodeBuilder {
     }
 
     /// Says that others write to the store as well, and how the node hears of it. Without this the order of groups is
-    /// still kept, but what others write reaches followers here only when somebody writes here.
+    /// still kept, but what others write is seen here only when somebody writes here.
     #[must_use]
     pub fn others(mut self, source: Arc<dyn FrameSource>) -> Self {
         self.others = Some(source);
+        self
+    }
+
+    /// Says that a relay carries what is written through NATS, under which names. The node then listens to the groups
+    /// that are followed here, and the source given to [`Self::others`] is used only while NATS is away.
+    #[must_use]
+    pub fn nats(mut self, connection: Connection, names: Names) -> Self {
+        self.nats = Some((connection, names));
         self
     }
 
@@ -150,7 +174,7 @@ impl NodeBuilder {
     /// # Errors
     /// [`StartError`].
     pub async fn build(self, scope: &mut Scope<'_>, shutdown: Shutdown) -> Result<Node, StartError> {
-        let Self { store, origin, config, clock, keys, others } = self;
+        let Self { store, origin, config, clock, keys, others, nats } = self;
         if keys.are_for_development() && !config.proofs.development {
             return Err(StartError::DevelopmentKeys);
         }
@@ -166,6 +190,15 @@ impl NodeBuilder {
         let connections = scope.gauge("http_connections", "Open connections of clients");
         let now = clock.now();
         let identity = Identity::load(&*store, now, config.store.restored).await?;
+
+        let nats = match (&others, nats) {
+            (Some(_), Some((connection, names))) => {
+                let key = FeedKey::load(&*store).await?;
+                Some(FrameFeed::new(connection, names, key, identity.life()))
+            }
+            _ => None,
+        };
+        let shared = others.is_some();
 
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let workers = config.verify.workers.unwrap_or_else(cores);
@@ -185,14 +218,20 @@ impl NodeBuilder {
             metrics: Arc::clone(&metrics),
             settings: config.groups.clone(),
             rates: config.rates.clone(),
+            others: shared.then(|| Others::new(nats.clone(), config.feed.look_every.get())),
         });
         let groups = Groups::new(Arc::clone(&env));
         let health = Health::new(shutdown.clone());
-        let others = others.map(|source| (source, health.part("feed")));
+        let others = others.map(|source| Writers {
+            source,
+            nats: nats.map(|feed| feed.connection().clone()),
+            ready: health.part("feed"),
+        });
         let rates = &config.rates;
+        let challenges = Challenges::new(identity.secret.clone(), origin.clone(), now);
         let app = App {
             history: Arc::new(History::new(env)),
-            challenges: Challenges::new(identity.secret.clone(), origin.clone(), now),
+            challenges: if shared { challenges.shared_by(Arc::clone(&store)) } else { challenges },
             tokens: Tokens::new(identity.secret.clone()),
             centrifugo,
             packages: KeyPackages::new(
@@ -201,6 +240,7 @@ impl NodeBuilder {
                 identity.stream_epoch,
                 rates.mailbox_claims,
                 metrics,
+                shared,
             ),
             follow: FollowContext {
                 groups: groups.clone(),
@@ -265,8 +305,15 @@ pub struct Node {
     stack: Stack,
     connections: Gauge,
     config: Config,
-    others: Option<(Arc<dyn FrameSource>, Part)>,
+    others: Option<Writers>,
     shutdown: Shutdown,
+}
+
+/// Others who write to the store, and how they are heard of.
+struct Writers {
+    source: Arc<dyn FrameSource>,
+    nats: Option<Connection>,
+    ready: Part,
 }
 
 impl fmt::Debug for Node {
@@ -328,13 +375,34 @@ impl Node {
         let every: Duration = self.config.retention.every.get();
         let sweeping =
             sweep::run(self.app.groups.clone(), Arc::clone(&self.app.history), every, self.shutdown.clone());
-        match &self.others {
-            Some((source, ready)) => {
-                let (groups, source) = (self.app.groups.clone(), Arc::clone(source));
-                let feed = feed::run(groups, source, ready.clone(), self.shutdown.clone());
-                tokio::join!(feed, sweeping);
+        let Some(Writers { source, nats, ready }) = &self.others else { return sweeping.await };
+        let (groups, source) = (self.app.groups.clone(), Arc::clone(source));
+        let (ready, shutdown) = (ready.clone(), self.shutdown.clone());
+        match nats {
+            Some(nats) => {
+                tokio::join!(feed::stand_in(groups, source, nats.clone(), ready, shutdown), sweeping);
             }
-            None => sweeping.await,
+            None => {
+                tokio::join!(feed::run(groups, source, ready, shutdown), sweeping);
+            }
+        }
+    }
+
+    /// Waits until the log has begun another life than the one this node was started in: it was brought back from a
+    /// copy meanwhile, and a node started again is a node of that. Never ends where nobody else writes to the store.
+    pub async fn superseded(&self) {
+        if self.others.is_none() {
+            return std::future::pending().await;
+        }
+        let mine = frame_log::LogLife::new(self.app.follow.stream_epoch.get());
+        loop {
+            tokio::time::sleep(LIFE_EVERY).await;
+            match current_life(&*self.app.groups.env().store).await {
+                Ok(life) if life == mine => {}
+                Ok(_) => return,
+                // The store is away, or has lost what it had; either is noticed elsewhere.
+                Err(failure) => tracing::warn!(error = %failure, "the life of the log cannot be read"),
+            }
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::{
     net::SocketAddr,
-    num::{NonZeroU64, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
 };
 
 use api::{NodeOrigin, centrifugo::Channel};
+use frame_feed_nats::NatsSettings;
 use pinned_keys::ManifestHash;
 use serde::{Deserialize, Serialize};
 use service_kit::{
@@ -29,6 +30,8 @@ pub struct Config {
     pub http: HttpSettings,
     /// Where data is kept.
     pub store: StoreSettings,
+    /// How the node hears of what other nodes write.
+    pub feed: FeedSettings,
     /// Active groups.
     pub groups: GroupSettings,
     /// Work on the processor.
@@ -83,14 +86,21 @@ pub struct StoreSettings {
     pub kind: StoreKind,
     /// Folder of the embedded log, made if it does not exist.
     pub data: PathBuf,
-    /// Set for one start after the folder was brought back from a copy: positions given since may be given again, so
-    /// followers are told to compare.
+    /// The database.
+    pub mongodb: MongoSettings,
+    /// Set for one start after the store was brought back from a copy: positions given since may be given again, so
+    /// followers are told to compare. Of several nodes only the first one is started so, alone.
     pub restored: bool,
 }
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { kind: StoreKind::default(), data: PathBuf::from("kith-data"), restored: false }
+        Self {
+            kind: StoreKind::default(),
+            data: PathBuf::from("kith-data"),
+            mongodb: MongoSettings::default(),
+            restored: false,
+        }
     }
 }
 
@@ -102,6 +112,71 @@ pub enum StoreKind {
     /// A folder of this machine, for one node alone.
     #[default]
     Embedded,
+    /// A database that several nodes share.
+    MongoDb,
+}
+
+/// Where the database is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MongoSettings {
+    /// Connection string, `mongodb://…`, which may hold a password. Needed where the store is a database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<SecretSource>,
+    /// Name of the database.
+    pub database: String,
+    /// Connections to each server at most; who needs one more waits.
+    pub max_connections: NonZeroU32,
+}
+
+impl Default for MongoSettings {
+    fn default() -> Self {
+        Self { uri: None, database: "kith".to_owned(), max_connections: NonZeroU32::MIN.saturating_add(63) }
+    }
+}
+
+/// How the node hears of what other nodes write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeedSettings {
+    /// Which way.
+    pub kind: FeedKind,
+    /// NATS.
+    pub nats: NatsSettings,
+    /// How often a group that is followed here is compared with the log all the same, on average.
+    pub look_every: Period,
+}
+
+impl Default for FeedSettings {
+    fn default() -> Self {
+        Self { kind: FeedKind::default(), nats: NatsSettings::default(), look_every: Period::from_secs(20) }
+    }
+}
+
+impl FeedSettings {
+    fn check(&self, store: StoreKind, problems: &mut Problems) {
+        problems.require(!self.look_every.is_zero(), "feed.look_every", "must be more than 0");
+        if self.kind == FeedKind::Nats {
+            self.nats.check("feed.nats", problems);
+            problems.require(
+                store != StoreKind::Embedded,
+                "feed.kind",
+                "cannot be nats for an embedded store: nobody else writes to it",
+            );
+        }
+    }
+}
+
+/// By which way a node hears of what other nodes write to a store they share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum FeedKind {
+    /// It follows the log itself, all groups.
+    #[default]
+    Log,
+    /// It listens on NATS to the groups that are followed here; a relay has to run somewhere.
+    Nats,
 }
 
 /// Active groups.
@@ -373,6 +448,12 @@ impl Settings for Config {
         );
         problems.require(!listen.write_stall.is_zero(), "listen.write_stall", "must be more than 0");
         self.http.check("http", problems);
+        problems.require(
+            self.store.kind != StoreKind::MongoDb || self.store.mongodb.uri.is_some(),
+            "store.mongodb.uri",
+            "is needed: a connection string, or a table with `file`",
+        );
+        self.feed.check(self.store.kind, problems);
         self.verify.check(problems);
         problems.require(!self.groups.idle_after.is_zero(), "groups.idle_after", "must be more than 0");
         problems.require(!self.follow.heartbeat.is_zero(), "follow.heartbeat", "must be more than 0");

@@ -234,6 +234,10 @@ impl Follower {
             // Published, but not in the log: the log has lost what it had acknowledged.
             return Err(Failure::Internal);
         }
+        if let Some(horizon) = book.horizon_shown_by(&records) {
+            self.groups.raise_horizon(&self.id, horizon).await?;
+            return Err(Failure::HistoryGap { horizon });
+        }
         self.env.metrics.followed(Replay::Log, records.len());
         for record in records {
             let bytes = if self.grant.scope() == Scope::Full {

@@ -6,9 +6,11 @@
 
 mod book;
 mod create;
+mod fresh;
 mod history;
 mod judge;
 mod open;
+mod others;
 mod registry;
 mod retention;
 mod snapshots;
@@ -29,6 +31,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub(crate) use book::Book;
 pub(crate) use history::History;
+pub(crate) use others::Others;
 pub(crate) use registry::Groups;
 pub(crate) use retention::prune;
 pub(crate) use tail::{Tail, TailItem};
@@ -53,6 +56,8 @@ pub(crate) struct Env {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) settings: GroupSettings,
     pub(crate) rates: RateSettings,
+    /// How to hear of other writers to the store; `None` where there are none.
+    pub(crate) others: Option<Others>,
 }
 
 /// A store in a struct that can be printed.
@@ -123,13 +128,26 @@ struct Shared {
     mailbox: mpsc::Sender<Request>,
     published: watch::Receiver<Arc<Book>>,
     tail: Arc<Tail>,
-    /// The highest position somebody else's append was seen at.
-    hint: watch::Sender<Seq>,
+    /// What was heard of other writers.
+    hint: watch::Sender<Hint>,
+    /// Comparisons with the log, for readers.
+    looks: fresh::Looks,
     /// Asks the task to end.
     stop: Notify,
     /// When it was last asked for, by a counter of the registry.
     last_used: AtomicU64,
     followers: AtomicUsize,
+    /// The number of followers became more than 0, or 0.
+    followed: Notify,
+}
+
+/// What a group's task is told of other writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Hint {
+    /// The highest position one of them was seen at.
+    seq: Seq,
+    /// How often it was said that something may have been missed.
+    missed: u64,
 }
 
 /// The task has ended; whoever needs the group opens it again.
@@ -159,7 +177,9 @@ impl Group {
 
     /// Keeps the task from ending for lack of work while the guard lives.
     pub(crate) fn followed(&self) -> FollowGuard {
-        self.0.followers.fetch_add(1, Ordering::AcqRel);
+        if self.0.followers.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.0.followed.notify_one();
+        }
         FollowGuard(Arc::clone(&self.0))
     }
 
@@ -170,10 +190,15 @@ impl Group {
     /// Says that another writer has got as far as `seq`.
     fn hint(&self, seq: Seq) {
         self.0.hint.send_if_modified(|seen| {
-            let newer = seq > *seen;
-            *seen = seq.max(*seen);
+            let newer = seq > seen.seq;
+            seen.seq = seq.max(seen.seq);
             newer
         });
+    }
+
+    /// Says that something other writers did may not have been told.
+    fn hint_missed(&self) {
+        self.0.hint.send_modify(|seen| seen.missed = seen.missed.wrapping_add(1));
     }
 
     /// Hands a frame to the task and waits for its verdict.
@@ -207,6 +232,8 @@ pub(crate) struct FollowGuard(Arc<Shared>);
 
 impl Drop for FollowGuard {
     fn drop(&mut self) {
-        self.0.followers.fetch_sub(1, Ordering::AcqRel);
+        if self.0.followers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.followed.notify_one();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use api::frames::StreamEpoch;
-use frame_log::{Meta, MetaKey, MetaValue};
+use frame_log::{LOG_LIFE, LogLife, Meta, MetaKey, MetaValue, Replaced};
 use protocol::{SigningKey, UnixSeconds};
 use zeroize::Zeroizing;
 
@@ -11,12 +11,12 @@ use crate::{failure::Failure, store::Store};
 
 const SIGNING_SEED: MetaKey = MetaKey::new("node/signing-seed");
 const TOKEN_SECRET: MetaKey = MetaKey::new("node/token-secret");
-const STREAM_EPOCH: MetaKey = MetaKey::new("node/stream-epoch");
 
 /// A node's lasting secrets, and which life of its log this is.
 ///
 /// They are kept in the store itself: replicas that share a store are one node to their clients, sign with one key
-/// and take each other's tokens. Start the first of several replicas alone, so that they do not each make their own.
+/// and take each other's tokens. Any number of them may start together, on an empty store as well: each value is set
+/// once, and whoever comes second takes what is there.
 pub(crate) struct Identity {
     /// Signs receipts.
     pub(crate) receipts: SigningKey,
@@ -35,27 +35,45 @@ impl Identity {
     /// # Errors
     /// [`Failure`] of the store; [`Failure::Internal`] for stored values of a wrong length.
     pub(crate) async fn load(store: &dyn Store, now: UnixSeconds, restored: bool) -> Result<Self, Failure> {
-        let seed = secret(store, SIGNING_SEED).await?;
-        let stored = match Meta::load(store, STREAM_EPOCH).await? {
-            Some(value) => {
-                Some(u64::from_be_bytes(value.as_bytes().try_into().map_err(|_| Failure::Internal)?))
-            }
-            None => None,
-        };
-        let stream_epoch = match stored {
-            Some(epoch) if !restored => epoch,
-            // The time of a log's birth names its life; a new life is always later than the one before.
-            earlier => {
-                let fresh = now.get().max(earlier.map_or(1, |epoch| epoch.saturating_add(1)));
-                store.save(STREAM_EPOCH, MetaValue::new(fresh.to_be_bytes().to_vec())).await?;
-                fresh
-            }
-        };
         Ok(Self {
-            receipts: SigningKey::from_seed(&seed),
+            receipts: SigningKey::from_seed(&*secret(store, SIGNING_SEED).await?),
             secret: secret(store, TOKEN_SECRET).await?,
-            stream_epoch: StreamEpoch::new(stream_epoch),
+            stream_epoch: StreamEpoch::new(life(store, now, restored).await?.get()),
         })
+    }
+
+    /// Which life of its log this is.
+    pub(crate) const fn life(&self) -> LogLife {
+        LogLife::new(self.stream_epoch.get())
+    }
+}
+
+/// Which life of the log this is now, for those who have loaded it before.
+///
+/// # Errors
+/// [`Failure`] of the store; [`Failure::Internal`] for a stored value of a wrong length, or none.
+pub(crate) async fn current_life(store: &dyn Store) -> Result<LogLife, Failure> {
+    let stored = Meta::load(store, LOG_LIFE).await?.ok_or(Failure::Internal)?;
+    LogLife::from_value(&stored).map_err(|_| Failure::Internal)
+}
+
+async fn life(store: &dyn Store, now: UnixSeconds, restored: bool) -> Result<LogLife, Failure> {
+    let mut stored = Meta::load(store, LOG_LIFE).await?;
+    let mut restored = restored;
+    loop {
+        let known = stored.as_ref().map(LogLife::from_value).transpose().map_err(|_| Failure::Internal)?;
+        if let Some(life) = known
+            && !restored
+        {
+            return Ok(life);
+        }
+        // The time of a log's birth names its life; a new life is always later than the one before.
+        let fresh = LogLife::new(now.get().max(known.map_or(1, |life| life.get().saturating_add(1))));
+        match Meta::replace(store, LOG_LIFE, stored, fresh.to_value()).await? {
+            Replaced::Done => return Ok(fresh),
+            // Somebody else has begun a life in this moment, and that is as good.
+            Replaced::Differs(there) => (stored, restored) = (there, false),
+        }
     }
 }
 
@@ -70,10 +88,14 @@ async fn secret(store: &dyn Store, key: MetaKey) -> Result<Zeroizing<[u8; 32]>, 
         let bytes = value.as_bytes().try_into().map_err(|_| Failure::Internal)?;
         return Ok(Zeroizing::new(bytes));
     }
-    let mut fresh = Zeroizing::new([0; 32]);
-    getrandom::fill(fresh.as_mut_slice()).map_err(|_| Failure::Internal)?;
-    store.save(key, MetaValue::new(fresh.to_vec())).await?;
-    Ok(fresh)
+    let mut fresh = vec![0; 32];
+    getrandom::fill(&mut fresh).map_err(|_| Failure::Internal)?;
+    let fresh = MetaValue::new(fresh);
+    let set = match Meta::replace(store, key, None, fresh.clone()).await? {
+        Replaced::Done => fresh,
+        Replaced::Differs(there) => there.ok_or(Failure::Internal)?,
+    };
+    set.as_bytes().try_into().map(Zeroizing::new).map_err(|_| Failure::Internal)
 }
 
 #[cfg(test)]
@@ -92,5 +114,38 @@ mod tests {
         let restored = Identity::load(&store, UnixSeconds::new(50), true).await.unwrap();
         assert!(restored.stream_epoch > first.stream_epoch);
         assert_eq!(restored.secret, first.secret);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn replicas_that_start_together_are_one_node() {
+        for restored in [false, true] {
+            let store = MemoryLog::new();
+            if restored {
+                Identity::load(&store, UnixSeconds::new(7), false).await.unwrap();
+            }
+            let loads = (0..16).map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    // A yield between the steps of one, so that the steps of others come in between.
+                    tokio::task::yield_now().await;
+                    Identity::load(&store, UnixSeconds::new(100 + n), restored).await.unwrap()
+                })
+            });
+            let loaded: Vec<Identity> = futures_util::future::join_all(loads.collect::<Vec<_>>())
+                .await
+                .into_iter()
+                .map(|loaded| loaded.unwrap())
+                .collect();
+            for other in &loaded {
+                assert_eq!(other.receipts.verifying_key(), loaded[0].receipts.verifying_key());
+                assert_eq!(other.secret, loaded[0].secret);
+            }
+            // Whoever reads it afterwards has the last one, and all who did not begin one have that too.
+            let last = current_life(&store).await.unwrap();
+            assert!(loaded.iter().any(|one| one.life() == last));
+            if !restored {
+                assert!(loaded.iter().all(|one| one.life() == last));
+            }
+        }
     }
 }

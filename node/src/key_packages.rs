@@ -1,6 +1,9 @@
 //! Mailboxes of key packages: who may fill one, and how fast one can be emptied.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use api::{
     frames::StreamEpoch,
@@ -9,7 +12,7 @@ use api::{
     },
 };
 use bytes::Bytes;
-use frame_log::{MAX_PACKAGE_TTL, MAX_PACKAGES, MailboxError, NewPackage, Put};
+use frame_log::{Claimed, MAX_PACKAGE_TTL, MAX_PACKAGES, MailboxError, NewPackage, Put};
 use protocol::{UnixSeconds, digest::Hasher};
 use service_kit::limiter::{Limiter, Quota};
 use subtle::ConstantTimeEq;
@@ -24,6 +27,13 @@ use crate::{
 
 /// Locks that keep two first requests to one mailbox from each setting its key.
 const LOCKS: usize = 64;
+/// How long one of several nodes may take to set a mailbox's key, in seconds, before another may.
+const SETTING: u64 = 30;
+/// How often a node looks whether another has set the key, and how long it waits in between.
+const TRIES: usize = 40;
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long what is known of a mailbox's filling counts where other nodes give packages out as well.
+const COUNTED_FOR: Duration = Duration::from_secs(30);
 /// Mailboxes whose filling is remembered.
 const COUNTS: usize = 4_096;
 /// Buckets for the mailboxes claimed from.
@@ -48,12 +58,17 @@ pub(crate) struct KeyPackages {
     claims: Limiter,
     counts: Mutex<Counts>,
     metrics: Arc<Metrics>,
+    /// Other nodes work on the same store.
+    shared: bool,
 }
 
 /// What is known of how full mailboxes are: the store tells only when it gives a package out. An unknown mailbox
-/// counts as empty, which at worst makes its owner refill early.
+/// counts as empty, which at worst makes its owner refill early; where other nodes give packages out as well, one is
+/// unknown again after a while.
 #[derive(Default)]
-struct Counts(std::collections::HashMap<MailboxId, MailboxStatus>);
+struct Counts(std::collections::HashMap<MailboxId, (MailboxStatus, Instant)>);
+
+const EMPTY: MailboxStatus = MailboxStatus { remaining: 0, last_resort: false };
 
 /// A mailbox request that was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +98,7 @@ impl KeyPackages {
         stream_epoch: StreamEpoch,
         claims: Quota,
         metrics: Arc<Metrics>,
+        shared: bool,
     ) -> Self {
         Self {
             store,
@@ -92,6 +108,7 @@ impl KeyPackages {
             claims: Limiter::new(claims, CLAIM_BUCKETS),
             counts: Mutex::default(),
             metrics,
+            shared,
         }
     }
 
@@ -147,7 +164,11 @@ impl KeyPackages {
     /// How many packages are left, as far as known.
     pub(crate) fn status(&self, mailbox: &MailboxId) -> MailboxStatus {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.0.get(mailbox).copied().unwrap_or(MailboxStatus { remaining: 0, last_resort: false })
+        counts.0.get(mailbox).filter(|known| self.counts_still(known.1)).map_or(EMPTY, |known| known.0)
+    }
+
+    fn counts_still(&self, since: Instant) -> bool {
+        !self.shared || since.elapsed() < COUNTED_FOR
     }
 
     /// Takes a package out: a one-time one while the mailbox is not claimed from too fast, else the last resort.
@@ -171,7 +192,7 @@ impl KeyPackages {
         }
         let claimed = self.store.claim(&self.packages_of(mailbox), now).await.map_err(Failure::from)?;
         let Some(claimed) = claimed else {
-            self.count(mailbox, |status| *status = MailboxStatus { remaining: 0, last_resort: false });
+            self.count(mailbox, |status| *status = EMPTY);
             return Err(MailboxFailure::Gone);
         };
         self.metrics.package_claimed();
@@ -197,7 +218,10 @@ impl KeyPackages {
             Some(lock) => Some(lock.lock().await),
             None => None,
         };
-        let known = self.store.claim(&name, now).await.map_err(Failure::from)?;
+        let mut known = self.store.claim(&name, now).await.map_err(Failure::from)?;
+        if known.is_none() && self.shared {
+            known = self.first_of_several(mailbox, &name, now).await?;
+        }
         let written = match known.as_ref().and_then(|known| known.package.split_first_chunk::<32>()) {
             Some((owner, _)) if !bool::from(owner.ct_eq(&hash)) => return Err(MailboxFailure::NotOwner),
             Some((_, written)) => written.try_into().map(u64::from_be_bytes).unwrap_or(0),
@@ -211,6 +235,30 @@ impl KeyPackages {
             self.store.put(&name, record, now).await.map_err(Failure::from)?;
         }
         Ok(())
+    }
+
+    /// Waits until another node that sets the mailbox's key in this moment has done so, and returns it; `None` if this
+    /// node may set it, for the next [`SETTING`] seconds alone.
+    async fn first_of_several(
+        &self,
+        mailbox: &MailboxId,
+        key: &frame_log::MailboxId,
+        now: UnixSeconds,
+    ) -> Result<Option<Claimed>, MailboxFailure> {
+        let turn = self.name("kith/v1/node/mailbox/first", mailbox, 0);
+        for _ in 0..TRIES {
+            let expires = now.saturating_add(SETTING);
+            let mark = NewPackage { bytes: Bytes::from_static(b"first"), last_resort: false, expires };
+            // Of any number who put the same bytes into one mailbox, one is told that they are new.
+            let mine = self.store.put(&turn, mark, now).await.map_err(Failure::from)? == Put::Stored;
+            // Looked at after the turn was taken: whoever had it before may have set the key.
+            let known = self.store.claim(key, now).await.map_err(Failure::from)?;
+            if mine || known.is_some() {
+                return Ok(known);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(MailboxFailure::Other(Failure::busy()))
     }
 
     fn packages_of(&self, mailbox: &MailboxId) -> frame_log::MailboxId {
@@ -231,8 +279,13 @@ impl KeyPackages {
         if counts.0.len() >= COUNTS && !counts.0.contains_key(mailbox) {
             counts.0.clear();
         }
-        let empty = MailboxStatus { remaining: 0, last_resort: false };
-        change(counts.0.entry(*mailbox).or_insert(empty));
+        let now = Instant::now();
+        let (status, since) = counts.0.entry(*mailbox).or_insert((EMPTY, now));
+        if !self.counts_still(*since) {
+            *status = EMPTY;
+        }
+        *since = now;
+        change(status);
     }
 }
 

@@ -113,6 +113,34 @@ labels! {
 }
 
 labels! {
+    /// What became of something heard of other nodes.
+    pub(crate) enum HeardAs("outcome") {
+        /// It was the next frame of its group.
+        Folded => "folded",
+        /// It was known already, as what this node wrote itself always is.
+        Known => "known",
+        /// Others before it were missing, or its bytes were: the log was read.
+        Ahead => "ahead",
+        /// Something may have been missed: the log was looked at.
+        Gap => "gap",
+        /// It is not of this log. Somebody publishes where only the relay should.
+        Refused => "refused",
+        /// It is of another life of the log.
+        OtherLife => "other_life",
+    }
+}
+
+labels! {
+    /// What a look into the log found.
+    enum Looked("found") {
+        /// Nothing new.
+        Nothing => "nothing",
+        /// What should have been heard.
+        News => "news",
+    }
+}
+
+labels! {
     /// What became of a snapshot.
     enum SnapshotOutcome("outcome") {
         /// Written.
@@ -154,6 +182,10 @@ pub(crate) struct Metrics {
     tokens_refused: Counter,
     packages_claimed: Counter,
     feed_restarts: Counter,
+    feed_connected: Gauge,
+    feed_fallbacks: Counter,
+    feed_heard: By<HeardAs, Counter>,
+    feed_looks: By<Looked, Counter>,
     pruned_records: Counter,
     sweeps: Counter,
 }
@@ -205,6 +237,14 @@ impl Metrics {
             tokens_refused: scope.counter("tokens_refused", "Answers to challenges that were refused"),
             packages_claimed: scope.counter("packages_claimed", "Key packages given out"),
             feed_restarts: scope.counter("feed_restarts", "Times the feed of the log had to be opened again"),
+            feed_connected: scope.gauge("feed_connected", "Whether there is a connection to NATS: 1 or 0"),
+            feed_fallbacks: scope
+                .counter("feed_fallbacks", "Times the log itself was followed because NATS was away"),
+            feed_heard: scope.counter_by("feed_heard", "What was heard on NATS, by what became of it"),
+            feed_looks: scope.counter_by(
+                "feed_looks",
+                "Regular looks into the log for followed groups; news should have been heard before",
+            ),
             pruned_records: scope.counter("pruned_records", "Frames forgotten by policy"),
             sweeps: scope.counter("sweeps", "Times the whole log was gone through for what to forget"),
         }
@@ -332,6 +372,22 @@ impl Metrics {
 
     pub(crate) fn feed_restarted(&self) {
         self.feed_restarts.inc();
+    }
+
+    pub(crate) fn feed_connected(&self, connected: bool) {
+        self.feed_connected.set(i64::from(connected));
+    }
+
+    pub(crate) fn feed_fell_back(&self) {
+        self.feed_fallbacks.inc();
+    }
+
+    pub(crate) fn heard(&self, was: HeardAs) {
+        self.feed_heard.inc(was);
+    }
+
+    pub(crate) fn looked(&self, found: bool) {
+        self.feed_looks.inc(if found { Looked::News } else { Looked::Nothing });
     }
 
     pub(crate) fn pruned(&self, records: u64) {

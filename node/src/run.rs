@@ -3,6 +3,7 @@
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
 
 use api::{NodeOrigin, OriginError};
+use frame_feed_nats::{BadPrefix, ConnectError};
 use service_kit::{
     http,
     metrics::Metrics,
@@ -12,7 +13,10 @@ use service_kit::{
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::{NodeBuilder, OpenStore, OpenStoreError, ParametersError, StartError, config::Config};
+use crate::{
+    NodeBuilder, OpenStore, OpenStoreError, ParametersError, StartError,
+    config::{Config, FeedKind},
+};
 
 /// A node ended otherwise than it was asked to.
 #[derive(Debug, Error)]
@@ -24,6 +28,12 @@ pub enum RunError {
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Open(#[source] OpenStoreError),
+    /// NATS cannot be connected to with these settings. A server that is merely away is waited for.
+    #[error("NATS cannot be used")]
+    Feed(#[source] ConnectError),
+    /// The names under which frames travel through NATS cannot be used.
+    #[error("feed.nats.prefix or feed.nats.partitions cannot be used")]
+    Names(#[source] BadPrefix),
     /// No origin was set, and the address listened on is none.
     #[error("the address listened on is no origin; set listen.origin")]
     Origin(#[source] OriginError),
@@ -42,6 +52,11 @@ pub enum RunError {
 #[derive(Debug, Error)]
 #[error("the store stopped after a failed write")]
 struct StoreStopped;
+
+/// The store was brought back from a copy while this node ran; started again, it is a node of what is there now.
+#[derive(Debug, Error)]
+#[error("the log has begun another life")]
+struct OtherLife;
 
 /// Opens the store that the settings choose, runs a node on it and on `listener` until `shutdown` is requested, then
 /// stops everything in order.
@@ -80,6 +95,15 @@ pub async fn run_on(
     let loaded = tokio::task::spawn_blocking(move || parameters.load()).await;
     let keys = loaded.map_err(|_| RunError::Start(StartError::StoreFailed))?.map_err(RunError::Parameters)?;
 
+    let feed = match config.feed.kind {
+        FeedKind::Log => None,
+        FeedKind::Nats => {
+            let nats = &config.feed.nats;
+            let connection = frame_feed_nats::connect(nats, "kith node").await.map_err(RunError::Feed)?;
+            Some((connection, nats.names().map_err(RunError::Names)?))
+        }
+    };
+
     let (trigger, stopping) = shutdown::channel();
     let mut metrics = Metrics::new();
     let mut scope = metrics.scope("node");
@@ -88,6 +112,10 @@ pub async fn run_on(
     let http = config.http.clone();
     let node = NodeBuilder::new(Arc::clone(&opened.store), origin).config(config).keys(keys);
     let node = if opened.is_shared() { node.others(Arc::clone(&opened.source)) } else { node };
+    let node = match feed {
+        Some((connection, names)) => node.nats(connection, names),
+        None => node,
+    };
     let node = Arc::new(node.build(&mut scope, stopping.clone()).await.map_err(RunError::Start)?);
     let exposition = metrics.finish();
     announce(&listener);
@@ -111,6 +139,15 @@ pub async fn run_on(
             tokio::select! {
                 () = stopping.requested() => Ok(()),
                 () = opened.failed() => Err(StoreStopped),
+            }
+        }
+    });
+    tasks.spawn("life", {
+        let (node, stopping) = (Arc::clone(&node), stopping.clone());
+        async move {
+            tokio::select! {
+                () = stopping.requested() => Ok(()),
+                () = node.superseded() => Err(OtherLife),
             }
         }
     });

@@ -21,7 +21,6 @@ pub struct FeedKey(Zeroizing<[u8; LEN]>);
 
 /// The key cannot be had.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum FeedKeyError {
     /// The store cannot be read.
     #[error("the key of the feed cannot be read")]

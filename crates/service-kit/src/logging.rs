@@ -47,6 +47,10 @@ impl LogSettings {
     }
 }
 
+/// Lines of others that name what must not be in a log, unless the filter asks for them: the NATS client repeats what
+/// the server says, subjects included. Our own code reports the same without names.
+const SILENCED: &str = "async_nats=off,";
+
 /// The log could not be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -82,7 +86,8 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     L: Layer<Registry> + Send + Sync,
 {
-    let filter = EnvFilter::try_new(&settings.filter).map_err(|_| LogError::Filter)?;
+    let filter =
+        EnvFilter::try_new(format!("{SILENCED}{}", settings.filter)).map_err(|_| LogError::Filter)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     let lines: Box<dyn Layer<_> + Send + Sync> = match settings.format {
         LogFormat::Text => Box::new(lines),

@@ -157,6 +157,14 @@ impl Book {
         UnixSeconds::new(self.began.at.get() / 1_000)
     }
 
+    /// Where operations are kept from, if stored records show that some are gone which this book promises: another node
+    /// has pruned them since.
+    pub(crate) fn horizon_shown_by(&self, records: &[StoredRecord]) -> Option<Seq> {
+        let gone = |record: &&StoredRecord| record.is_operation && record.frame.is_none();
+        let last = records.iter().rev().find(gone)?.seq;
+        if last >= self.horizon { last.next() } else { None }
+    }
+
     /// The removed leaf of this name, if it is remembered.
     pub(crate) fn removed_leaf(&self, slot: Slot, leaf_id: LeafId) -> Option<&RemovedLeaf> {
         self.removed.iter().rev().find(|leaf| leaf.leaf_id == leaf_id && leaf.slot == slot)
@@ -184,6 +192,12 @@ impl Book {
         }
         .encode_to_vec()
         .into()
+    }
+
+    /// The horizon that bytes of [`Self::to_bytes`] name, without looking at the rest.
+    pub(crate) fn horizon_of(bytes: &[u8]) -> Option<Seq> {
+        let wire = WireBook::decode(bytes).ok().filter(|wire| wire.version == VERSION)?;
+        Some(Seq::new(wire.horizon))
     }
 
     /// Reads [`Self::to_bytes`]. Costs a subgroup check for every point of the tree.

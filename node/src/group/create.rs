@@ -1,6 +1,6 @@
 //! Founding a group: the one frame that has no state before it.
 
-use frame_log::{AppendError, Meta, MetaKey, MetaValue, Record};
+use frame_log::{AppendError, Meta, MetaKey, MetaValue, Record, Replaced};
 use group_state::{Accepted, GroupState, admission};
 use protocol::{Epoch, Refusal, Seq};
 use service_kit::limiter::Limiter;
@@ -15,6 +15,9 @@ use crate::{
 
 /// How many groups were founded, kept only where there is a quota.
 const FOUNDED: MetaKey = MetaKey::new("node/groups-founded");
+
+/// How often the count is tried to be changed while other nodes change it too.
+const MAX_TRIES: usize = 64;
 
 /// Holds founders to rate and quota.
 #[derive(Debug)]
@@ -31,8 +34,8 @@ impl Founding {
 
     /// Founds a group if there is room for one more. Given up while its proof waits if `gone` resolves.
     ///
-    /// Returns where the id is taken if it is. A crash or a full disk between a group's first frame and the count leaves
-    /// the count one short, which is no harm.
+    /// Returns where the id is taken if it is. A place under the quota is taken before the group is stored and given
+    /// back if it is not, so that any number of nodes keep it together; a crash in between costs one place.
     ///
     /// # Errors
     /// [`Failure`]: the refusal, a full queue, or a failure of the store.
@@ -52,19 +55,19 @@ impl Founding {
         }
         let checked = self.check(env, arrived, gone).await?;
         let _one_at_a_time = self.counting.lock().await;
-        let founded = founded(env).await?;
-        if founded >= quota {
+        if !count(env, |founded| (founded < quota).then(|| founded.saturating_add(1))).await? {
             return Err(Failure::StorageFull);
         }
-        let created = append(env, arrived, checked).await?;
-        if created.is_ok() {
-            let count = founded.saturating_add(1).to_be_bytes().to_vec();
-            // The group is there; that it was not counted is no reason to say otherwise.
-            if let Err(error) = env.store.save(FOUNDED, MetaValue::new(count)).await {
-                tracing::warn!(%error, "a new group could not be counted");
-            }
+        let created = append(env, arrived, checked).await;
+        let certainly_not = match &created {
+            Ok(outcome) => outcome.is_err(),
+            // With an open outcome the group may be there.
+            Err(failure) => !matches!(failure, Failure::StorageFailed | Failure::StorageUnavailable),
+        };
+        if certainly_not && let Err(failure) = count(env, |founded| Some(founded.saturating_sub(1))).await {
+            tracing::warn!(error = %failure, "a place under the quota is lost");
         }
-        Ok(created)
+        created
     }
 
     /// Checks an Init, its proof included.
@@ -105,10 +108,28 @@ impl Founding {
 
 /// How many groups were founded on this store since there is a quota.
 async fn founded(env: &Env) -> Result<u64, Failure> {
-    match Meta::load(&*env.store, FOUNDED).await? {
+    number(Meta::load(&*env.store, FOUNDED).await?.as_ref())
+}
+
+fn number(stored: Option<&MetaValue>) -> Result<u64, Failure> {
+    match stored {
         Some(value) => Ok(u64::from_be_bytes(value.as_bytes().try_into().map_err(|_| Failure::Internal)?)),
         None => Ok(0),
     }
+}
+
+/// Changes the number of founded groups, whoever else does so at the same time; `false` if `change` does not want to.
+async fn count(env: &Env, change: impl Fn(u64) -> Option<u64>) -> Result<bool, Failure> {
+    let mut stored = Meta::load(&*env.store, FOUNDED).await?;
+    for _ in 0..MAX_TRIES {
+        let Some(changed) = change(number(stored.as_ref())?) else { return Ok(false) };
+        let changed = MetaValue::new(changed.to_be_bytes().to_vec());
+        match Meta::replace(&*env.store, FOUNDED, stored, changed).await? {
+            Replaced::Done => return Ok(true),
+            Replaced::Differs(there) => stored = there,
+        }
+    }
+    Err(Failure::busy())
 }
 
 /// Appends a checked Init at position 0 of its own log.

@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::{
-    Arrived, Env, Group, Shared, Stored, Tail, Taken, create, history, open,
+    Arrived, Env, Group, Hint, Shared, Stored, Tail, Taken, create,
+    fresh::Looks,
+    history, open,
+    others::Attention,
     snapshots::Snapshots,
     task::{Ended, Rates, Task},
 };
@@ -72,21 +75,44 @@ impl Groups {
         &self.0.env
     }
 
-    /// The active group of this id, opened if it is stored; `None` for one that is not.
+    /// The group of this id as its log holds it now, opened if it is stored; `None` for one that is not.
     ///
     /// # Errors
     /// [`Failure::Unserved`] for one whose log does not fold, [`Failure::Busy`] when there is no room for another,
     /// else a failure of the store.
     pub(crate) async fn open(&self, id: &GroupId) -> Result<Option<Group>, Failure> {
         for _ in 0..MAX_REOPENS {
+            let (group, opened_now) = match self.activate(id).await? {
+                Some(found) => found,
+                None => return Ok(None),
+            };
+            if opened_now {
+                return Ok(Some(group));
+            }
+            if let Ok(caught_up) = group.catch_up(&self.0.env).await {
+                return caught_up.map(|()| Some(group));
+            }
+        }
+        Err(Failure::busy())
+    }
+
+    /// The active group of this id, which others may have written to since; opened if it is stored, which the second
+    /// value says. `None` for one that is not.
+    async fn activate(&self, id: &GroupId) -> Result<Option<(Group, bool)>, Failure> {
+        for _ in 0..MAX_REOPENS {
             let Some(slot) = self.slot(id).await? else { return Ok(None) };
-            let opened = slot.get_or_try_init(|| self.start(id, &slot)).await;
+            let mut now = false;
+            let start = || {
+                now = true;
+                self.start(id, &slot)
+            };
+            let opened = slot.get_or_try_init(start).await;
             match opened {
                 Ok(group) if group.is_gone() => self.forget(id, &slot),
                 Ok(group) => {
-                    let now = self.0.uses.fetch_add(1, Ordering::Relaxed);
-                    group.0.last_used.store(now, Ordering::Relaxed);
-                    return Ok(Some(group.clone()));
+                    let use_number = self.0.uses.fetch_add(1, Ordering::Relaxed);
+                    group.0.last_used.store(use_number, Ordering::Relaxed);
+                    return Ok(Some((group.clone(), now)));
                 }
                 Err(failure) => {
                     self.forget(id, &slot);
@@ -114,7 +140,7 @@ impl Groups {
             return Ok(stored);
         }
         for _ in 0..MAX_REOPENS {
-            let Some(group) = self.open(&id).await? else {
+            let Some((group, _)) = self.activate(&id).await? else {
                 return if matches!(arrived.frame.head().body, Body::Init(_)) {
                     self.found(arrived).await
                 } else {
@@ -203,13 +229,22 @@ impl Groups {
         }
     }
 
+    /// Says that what other writers did may not have been told of any group.
+    pub(crate) fn hint_missed(&self) {
+        let groups: Vec<Group> =
+            self.active().slots.values().filter_map(|slot| slot.get().cloned()).collect();
+        for group in groups {
+            group.hint_missed();
+        }
+    }
+
     /// Gives up operations before `horizon`, durably.
     ///
     /// # Errors
     /// As [`Self::open`], and [`Failure::StorageFailed`] when it could not be written down.
     pub(crate) async fn raise_horizon(&self, id: &GroupId, horizon: Seq) -> Result<(), Failure> {
         for _ in 0..MAX_REOPENS {
-            let group = self.open(id).await?.ok_or(Failure::NotFound)?;
+            let (group, _) = self.activate(id).await?.ok_or(Failure::NotFound)?;
             if let Ok(done) = group.raise_horizon(horizon).await {
                 return done;
             }
@@ -282,16 +317,18 @@ impl Groups {
         let book = Arc::new(book);
         let (publish, published) = watch::channel(Arc::clone(&book));
         let (sender, mailbox) = mpsc::channel(env.settings.mailbox.get());
-        let (hints, hint) = watch::channel(book.state.seq());
+        let (hints, hint) = watch::channel(Hint { seq: book.state.seq(), missed: 0 });
         let shared = Arc::new(Shared {
             id: *id,
             mailbox: sender,
             published,
             tail: Arc::new(Tail::new(env.settings.tail_frames.get(), env.settings.tail_bytes.as_usize())),
             hint: hints,
+            looks: Looks::default(),
             stop: Notify::new(),
             last_used: AtomicU64::new(self.0.uses.load(Ordering::Relaxed)),
             followers: AtomicUsize::new(0),
+            followed: Notify::new(),
         });
         let task = Task {
             env: Arc::clone(env),
@@ -300,6 +337,7 @@ impl Groups {
             publish,
             mailbox,
             hint,
+            attention: Attention::default(),
             snapshots: Snapshots::new(last_snapshot),
             rates: Rates::new(env),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use frame_log::{AppendError, Limit, Record, StoredRecord};
-use protocol::{Frame, GroupId, LeafId, Refusal, Seq, head::Kind};
+use protocol::{Frame, GroupId, LeafId, Refusal, head::Kind};
 use service_kit::limiter::Limiter;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -11,7 +11,8 @@ use tokio::{
 };
 
 use super::{
-    Arrived, Book, Env, Request, Shared, Stored, TailItem, Taken, judge,
+    Arrived, Book, Env, Hint, Request, Shared, Stored, TailItem, Taken, judge,
+    others::Attention,
     snapshots::{self, Snapshots},
 };
 use crate::{
@@ -38,7 +39,8 @@ pub(super) struct Task {
     pub(super) book: Arc<Book>,
     pub(super) publish: watch::Sender<Arc<Book>>,
     pub(super) mailbox: mpsc::Receiver<Request>,
-    pub(super) hint: watch::Receiver<Seq>,
+    pub(super) hint: watch::Receiver<Hint>,
+    pub(super) attention: Attention,
     pub(super) snapshots: Snapshots,
     pub(super) rates: Rates,
 }
@@ -91,18 +93,36 @@ impl Task {
     async fn work(&mut self) -> Ended {
         let idle = self.env.settings.idle_after.get();
         let shared = Arc::clone(&self.shared);
+        let mut missed = self.hint.borrow().missed;
         loop {
+            self.attend();
+            let look = self.attention.look();
             // Every branch is cancel safe: nothing is taken out of a channel that is not then handled.
             let outcome = tokio::select! {
                 request = self.mailbox.recv() => match request {
                     Some(request) => self.handle(request).await,
                     None => return Ended::Quietly,
                 },
-                changed = self.hint.changed() => match changed {
-                    Ok(()) if *self.hint.borrow_and_update() > self.book.state.seq() => self.catch_up().await,
-                    Ok(()) => Ok(()),
-                    Err(_) => return Ended::Quietly,
-                },
+                changed = self.hint.changed() => {
+                    if changed.is_err() {
+                        return Ended::Quietly;
+                    }
+                    let hint = *self.hint.borrow_and_update();
+                    let again = std::mem::replace(&mut missed, hint.missed) != hint.missed;
+                    if hint.seq > self.book.state.seq() {
+                        self.catch_up().await
+                    } else if again {
+                        self.look().await.map(|_| ())
+                    } else {
+                        Ok(())
+                    }
+                }
+                heard = self.attention.heard() => self.note(heard).await,
+                // Nothing to do but to look who follows, which every round does.
+                () = shared.followed.notified() => Ok(()),
+                () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {
+                    self.look_again().await
+                }
                 () = shared.stop.notified() => return Ended::Quietly,
                 () = sleep_until(Instant::now() + idle) => {
                     if shared.followers.load(std::sync::atomic::Ordering::Acquire) == 0 {
@@ -149,15 +169,22 @@ impl Task {
 
     /// Accepts a frame or says why not; a frame that is already there is accepted again.
     async fn accept(&mut self, arrived: &Arrived, reply: &mut Reply) -> Result<Stored, Failure> {
-        let verdict = self.try_accept(arrived, reply).await;
-        match verdict {
+        for _ in 0..MAX_ATTEMPTS {
+            let verdict = self.try_accept(arrived, reply).await;
+            if !matches!(verdict, Err(Failure::Refused { .. } | Failure::NotAccepted)) {
+                return verdict;
+            }
             // Its first copy may have been accepted a moment ago, and be why this one no longer fits.
-            Err(Failure::Refused { .. } | Failure::NotAccepted) => match self.taken(arrived).await? {
-                Some(taken) => self.known(arrived, taken).await,
-                None => verdict,
-            },
-            verdict => verdict,
+            if let Some(taken) = self.taken(arrived).await? {
+                return self.known(arrived, taken).await;
+            }
+            // Or its sender knows by another node what has not been heard of here.
+            let too_fast = matches!(verdict, Err(Failure::Refused { refusal: Refusal::RateLimited, .. }));
+            if too_fast || !self.look().await? {
+                return verdict;
+            }
         }
+        Err(Failure::busy())
     }
 
     async fn try_accept(&mut self, arrived: &Arrived, reply: &mut Reply) -> Result<Stored, Failure> {
@@ -263,6 +290,12 @@ impl Task {
         stored
     }
 
+    /// Makes visible what another node appended.
+    pub(super) fn show_others(&mut self, record: StoredRecord, book: Arc<Book>) {
+        self.show(record, book);
+        self.snapshots.leave_to_others(&self.env, &self.book);
+    }
+
     fn show(&mut self, record: StoredRecord, book: Arc<Book>) {
         self.shared.tail.push(TailItem::new(record, &book));
         self.publish(book);
@@ -274,7 +307,7 @@ impl Task {
     }
 
     /// Folds what others appended.
-    async fn catch_up(&mut self) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
         loop {
             let next = self.book.state.seq().next().ok_or(Failure::Internal)?;
             let page = self.env.store.read(&self.id(), next, Limit::MAX).await?;
@@ -294,7 +327,7 @@ impl Task {
                         Failure::Unserved
                     })?;
                 let book = folded.ok_or(Failure::Internal)?;
-                self.show(record, Arc::new(book));
+                self.show_others(record, Arc::new(book));
             }
         }
     }

@@ -102,6 +102,10 @@ pub(crate) async fn page(
     let limit = Limit::new(usize::try_from(most).unwrap_or(1), usize::try_from(PAGE_BYTES).unwrap_or(0));
     let env = app.groups.env();
     let page = env.store.read(&reader.group.id(), query.from, limit).await.map_err(Failure::from)?;
+    if let Some(horizon) = book.horizon_shown_by(&page.records) {
+        app.groups.raise_horizon(&reader.group.id(), horizon).await?;
+        return Err(Problem::new(ErrorCode::HistoryGap).with_horizon(horizon).with_seq(head));
+    }
     let form = if heads { served::heads } else { served::full };
     let mut next = query.from;
     let mut frames = Vec::with_capacity(page.records.len());

@@ -62,7 +62,7 @@ pub(crate) async fn answer(
         }
     };
     // Only now: an answer that shows nothing must not use up anybody's challenge, nor any memory.
-    app.challenges.take(&request.challenge, now)??;
+    app.challenges.take(&request.challenge, now).await??;
     env.metrics.token_issued();
     let answer = app.tokens.issue(&group, &grant, now).ok_or(Failure::Internal)?;
     Ok(accepted.answer(answer))

@@ -3,11 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use frame_log::{FrameSource, OrderedSource};
-use frame_log_embedded::{EmbeddedFrameLog, Options};
+use frame_log_embedded::EmbeddedFrameLog;
+use frame_log_mongo::{ConnectionString, Deployment, MongoFrameLog, SourceOptions};
+use service_kit::config::{SecretError, SecretSource};
 use thiserror::Error;
 
 use super::SharedStore;
-use crate::config::{StoreKind, StoreSettings};
+use crate::config::{MongoSettings, StoreKind, StoreSettings};
 
 /// The store cannot be opened.
 #[derive(Debug, Error)]
@@ -16,6 +18,12 @@ pub enum OpenStoreError {
     /// The embedded log's folder cannot be used.
     #[error("the folder of the embedded log cannot be opened")]
     Embedded(#[source] frame_log_embedded::OpenError),
+    /// The connection string is not set, or cannot be read.
+    #[error("the connection string of the database cannot be read")]
+    Secret(#[source] SecretError),
+    /// The database cannot be used.
+    #[error("the database cannot be opened")]
+    Mongo(#[source] frame_log_mongo::OpenError),
     /// Opening was given up because the program ends.
     #[error("opening the store was given up")]
     Abandoned,
@@ -46,6 +54,7 @@ pub struct OpenStore {
 #[derive(Clone)]
 enum Kind {
     Embedded(Arc<EmbeddedFrameLog>),
+    Mongo(Arc<MongoFrameLog>),
 }
 
 impl OpenStore {
@@ -57,12 +66,23 @@ impl OpenStore {
         match settings.kind {
             StoreKind::Embedded => {
                 let folder = settings.data.clone();
-                let opening =
-                    tokio::task::spawn_blocking(move || EmbeddedFrameLog::open(folder, Options::default()));
+                let options = frame_log_embedded::Options::default();
+                let opening = tokio::task::spawn_blocking(move || EmbeddedFrameLog::open(folder, options));
                 let opened = opening.await.map_err(|_| OpenStoreError::Abandoned)?;
                 let store = Arc::new(opened.map_err(OpenStoreError::Embedded)?);
                 let source = Arc::new(OrderedSource::new(Arc::clone(&store)));
                 Ok(Self { store: store.clone(), source, kind: Kind::Embedded(store) })
+            }
+            StoreKind::MongoDb => {
+                let store = Arc::new(open_mongo(&settings.mongodb).await?);
+                if store.deployment() == Deployment::Standalone {
+                    tracing::warn!(
+                        "the database is a server alone: it does not outlive the loss of its disk, and what is new has \
+                         to be asked for again and again"
+                    );
+                }
+                let source = store.source(SourceOptions::default());
+                Ok(Self { store: store.clone(), source, kind: Kind::Mongo(store) })
             }
         }
     }
@@ -72,6 +92,7 @@ impl OpenStore {
     pub const fn is_shared(&self) -> bool {
         match &self.kind {
             Kind::Embedded(_) => false,
+            Kind::Mongo(_) => true,
         }
     }
 
@@ -83,6 +104,7 @@ impl OpenStore {
     pub async fn failed(&self) {
         match &self.kind {
             Kind::Embedded(store) => store.failed().await,
+            Kind::Mongo(_) => std::future::pending().await,
         }
     }
 
@@ -90,6 +112,7 @@ impl OpenStore {
     pub async fn close(&self) {
         match &self.kind {
             Kind::Embedded(store) => store.close().await,
+            Kind::Mongo(store) => store.close().await,
         }
     }
 }
@@ -98,7 +121,17 @@ impl fmt::Debug for OpenStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.kind {
             Kind::Embedded(_) => "embedded",
+            Kind::Mongo(_) => "mongodb",
         };
         f.debug_struct("OpenStore").field("kind", &kind).finish_non_exhaustive()
     }
+}
+
+async fn open_mongo(settings: &MongoSettings) -> Result<MongoFrameLog, OpenStoreError> {
+    let uri = settings.uri.as_ref().ok_or(SecretError::Empty).and_then(SecretSource::load);
+    let uri = uri.map_err(OpenStoreError::Secret)?;
+    let mut options =
+        frame_log_mongo::Options::new(ConnectionString::new(uri.expose()), settings.database.as_str());
+    options.max_connections = settings.max_connections.get();
+    MongoFrameLog::open(options).await.map_err(OpenStoreError::Mongo)
 }

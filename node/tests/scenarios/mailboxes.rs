@@ -14,7 +14,7 @@ use service_kit::limiter::Quota;
 
 use crate::kit::{Reply, START, Site, SiteOptions, generous};
 
-fn package(n: u8, last_resort: bool) -> KeyPackageEntry {
+pub fn package(n: u8, last_resort: bool) -> KeyPackageEntry {
     KeyPackageEntry {
         sealed: SealedKeyPackage::new(vec![n; 100]).unwrap(),
         expires: UnixSeconds::new(START + 3_600),
@@ -22,7 +22,7 @@ fn package(n: u8, last_resort: bool) -> KeyPackageEntry {
     }
 }
 
-async fn put(site: &Site, mailbox: &MailboxId, key: u8, packages: Vec<KeyPackageEntry>) -> Reply {
+pub async fn put(site: &Site, mailbox: &MailboxId, key: u8, packages: Vec<KeyPackageEntry>) -> Reply {
     let body = PutKeyPackages { write_key: MailboxWriteKey::new([key; 32]), packages };
     let request = site.client.post(site.url(&paths::key_packages(mailbox)));
     site.send(request.header("content-type", "application/protobuf").body(body.encode(Format::Protobuf)))

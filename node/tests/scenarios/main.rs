@@ -34,5 +34,7 @@ mod removed_member;
 mod replicas;
 mod retention;
 mod settings;
+mod shared_feed;
+mod shared_store;
 mod slow_readers;
 mod tokens;

@@ -10,6 +10,7 @@ use api::{
     token::{Token, TokenAnswer, TokenRequest},
 };
 use chacha20::ChaCha20Rng;
+use frame_feed_nats::{Connection, Names};
 use frame_log::{FrameSource, OrderedSource, memory::MemoryLog};
 use futures_util::StreamExt;
 use node::{Node, NodeBuilder, SharedStore, config::Config};
@@ -34,6 +35,8 @@ pub struct SiteOptions {
     /// How it hears of other writers; a memory log of its own if there is no store either.
     pub others: Option<Arc<dyn FrameSource>>,
     pub origin: Option<NodeOrigin>,
+    /// NATS, which it listens to then.
+    pub nats: Option<(Connection, Names)>,
 }
 
 impl Default for SiteOptions {
@@ -45,6 +48,7 @@ impl Default for SiteOptions {
             config: generous(),
             clock: TestClock::at(START),
             origin: None,
+            nats: None,
         }
     }
 }
@@ -112,7 +116,7 @@ impl Site {
     }
 
     pub async fn with(options: SiteOptions) -> Self {
-        let SiteOptions { store, config, clock, others, origin } = options;
+        let SiteOptions { store, config, clock, others, origin, nats } = options;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (trigger, stopping) = shutdown::channel();
@@ -122,6 +126,10 @@ impl Site {
             NodeBuilder::new(Arc::clone(&store), origin).config(config).clock(Arc::new(clock.clone()));
         let builder = match &others {
             Some(source) => builder.others(Arc::clone(source)),
+            None => builder,
+        };
+        let builder = match nats {
+            Some((connection, names)) => builder.nats(connection, names),
             None => builder,
         };
         let node = Arc::new(builder.build(&mut metrics.scope("node"), stopping).await.unwrap());
@@ -146,6 +154,13 @@ impl Site {
             job.await.unwrap();
         }
         self.node.stop().await;
+    }
+
+    /// Ends as a process does that is killed: nothing is finished, nothing is said.
+    pub fn kill(self) {
+        for job in self.jobs {
+            job.abort();
+        }
     }
 
     pub fn url(&self, path: &str) -> String {
