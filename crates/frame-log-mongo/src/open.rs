@@ -67,7 +67,7 @@ impl MongoFrameLog {
         let database = client.database_with_options(
             &options.database,
             DatabaseOptions::builder()
-                .write_concern(write_concern(&options))
+                .write_concern(write_concern(&options, deployment))
                 .read_concern(ReadConcern::majority())
                 .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
                 .build(),
@@ -76,7 +76,7 @@ impl MongoFrameLog {
             database.collection_with_options(
                 name,
                 CollectionOptions::builder()
-                    .write_concern(write_concern(&options))
+                    .write_concern(write_concern(&options, deployment))
                     .read_concern(ReadConcern::majority())
                     .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
                     .build(),
@@ -138,9 +138,14 @@ impl MongoFrameLog {
     }
 }
 
-fn write_concern(options: &Options) -> WriteConcern {
+fn write_concern(options: &Options, deployment: Deployment) -> WriteConcern {
     let mut concern = WriteConcern::builder().build();
-    concern.w = Some(Acknowledgment::Majority);
+    concern.w = Some(match deployment {
+        // It is its own majority, and the engine the tests run answers that before its journal is written; asked for
+        // itself and the journal, it has written.
+        Deployment::Standalone => Acknowledgment::Nodes(1),
+        Deployment::ReplicaSet | Deployment::Sharded => Acknowledgment::Majority,
+    });
     concern.journal = Some(true);
     concern.w_timeout = Some(options.write_timeout);
     concern
@@ -155,7 +160,7 @@ async fn connect(options: &Options) -> Result<Client, OpenError> {
     client.server_selection_timeout = Some(options.selection_timeout);
     client.min_pool_size = Some(options.min_connections.min(options.max_connections));
     client.max_pool_size = Some(options.max_connections.max(1));
-    client.write_concern = Some(write_concern(options));
+    client.write_concern = Some(write_concern(options, Deployment::ReplicaSet));
     client.read_concern = Some(ReadConcern::majority());
     client.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     // The driver leaves writes unrepeatable where the server could not tell a repetition from a second write.

@@ -146,7 +146,7 @@ fn frames(deployment: Deployment) -> Vec<Index> {
     ];
     // Elsewhere a change stream tells what is new, and an index nobody reads would cost every append.
     if deployment == Deployment::Standalone {
-        indexes.push(Index::new(BY_ARRIVAL, doc! { "n": 1, "p": 1 }));
+        indexes.push(Index::new(BY_ARRIVAL, doc! { "n": 1, "p": 1, "_id": 1 }));
     }
     indexes
 }

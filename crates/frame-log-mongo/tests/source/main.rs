@@ -12,6 +12,9 @@ mod conformance;
 #[path = "../support/databases.rs"]
 #[allow(dead_code, reason = "the log's own suite uses the rest")]
 mod databases;
+mod faults;
+mod late;
+mod load;
 mod places;
 mod poison;
 mod support;
