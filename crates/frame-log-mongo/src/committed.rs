@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -69,6 +69,31 @@ impl Committed {
     }
 }
 
+/// Makes sure that what was seen is on disk, for many at once.
+///
+/// A standalone server shows a record before its journal has it, whatever the read concern. A write that waits for the
+/// journal takes everything before it along.
+#[derive(Debug, Default)]
+pub(crate) struct Flush {
+    begun: AtomicU64,
+    done: tokio::sync::Mutex<u64>,
+}
+
+impl Flush {
+    /// Runs `flush`, or waits for another's that begins after this call.
+    pub(crate) async fn after_now(&self, flush: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+        let before = self.begun.load(Ordering::SeqCst);
+        let mut done = self.done.lock().await;
+        if *done > before {
+            return Ok(());
+        }
+        let this = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        flush.await?;
+        *done = this;
+        Ok(())
+    }
+}
+
 /// Asks again, ever more slowly, until it has been long enough.
 #[derive(Debug)]
 pub(crate) struct Patience {
@@ -113,6 +138,22 @@ mod tests {
             committed.note(&group(n), Seq::ZERO);
         }
         assert!(committed.heads().len() <= MAX_KNOWN);
+    }
+
+    #[tokio::test]
+    async fn a_flush_serves_all_who_asked_before_it_began() {
+        let (flush, runs) = (Flush::default(), AtomicU64::new(0));
+        let run = || async {
+            runs.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Ok(())
+        };
+        let asked = futures_util::future::join_all((0..10).map(|_| flush.after_now(run()))).await;
+        assert!(asked.into_iter().all(|outcome| outcome == Ok(())));
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "the one that was under way is too old for the rest");
+        flush.after_now(async { Err(Fault::Unavailable) }).await.unwrap_err();
+        flush.after_now(run()).await.unwrap();
+        assert_eq!(runs.load(Ordering::SeqCst), 3, "one that failed serves nobody");
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,6 +29,8 @@ mod mailboxes;
 mod meta;
 mod open;
 mod options;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod read;
 mod schema;

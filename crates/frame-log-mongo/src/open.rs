@@ -11,13 +11,18 @@ use mongodb::{
         ReadPreference, SelectionCriteria, WriteConcern,
     },
 };
+use protocol::{GroupId, Seq};
 
 use crate::{
-    committed::Committed,
+    committed::{Committed, Flush},
+
     error::{Fault, OpenError, describe},
     options::Options,
     schema,
 };
+
+/// A document of `meta` that is written to for the sake of writing.
+const FLUSH_KEY: &str = "frame-log/flush";
 
 /// What kind of servers hold the database.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -38,6 +43,7 @@ pub struct MongoFrameLog {
     deployment: Deployment,
     pub(crate) collections: schema::Collections,
     pub(crate) committed: Committed,
+    flush: Flush,
     pub(crate) operation_timeout: Duration,
 }
 
@@ -62,12 +68,17 @@ impl MongoFrameLog {
         if !is_database_name(&options.database) {
             return Err(OpenError::BadDatabaseName);
         }
-        let client = connect(&options).await?;
+        let client = client_options(&options).await?;
+        let client = Client::with_options(client).map_err(|_| OpenError::BadConnectionString)?;
+        Self::on(client, &options).await
+    }
+
+    pub(crate) async fn on(client: Client, options: &Options) -> Result<Self, OpenError> {
         let deployment = discover(&client).await?;
         let database = client.database_with_options(
             &options.database,
             DatabaseOptions::builder()
-                .write_concern(write_concern(&options, deployment))
+                .write_concern(write_concern(options, deployment))
                 .read_concern(ReadConcern::majority())
                 .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
                 .build(),
@@ -76,7 +87,7 @@ impl MongoFrameLog {
             database.collection_with_options(
                 name,
                 CollectionOptions::builder()
-                    .write_concern(write_concern(&options, deployment))
+                    .write_concern(write_concern(options, deployment))
                     .read_concern(ReadConcern::majority())
                     .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
                     .build(),
@@ -89,6 +100,7 @@ impl MongoFrameLog {
             deployment,
             collections,
             committed: Committed::new(),
+            flush: Flush::default(),
             operation_timeout: options.operation_timeout,
         })
     }
@@ -113,6 +125,21 @@ impl MongoFrameLog {
     /// The records, see [`document`](crate::document).
     pub(crate) const fn frames(&self) -> &Collection<RawDocumentBuf> {
         &self.collections.frames
+    }
+
+    /// Makes sure that a record which was read is there to stay, before anybody is told of it.
+    ///
+    /// Elsewhere a majority read has seen to it. A server alone has to be asked.
+    pub(crate) async fn confirm(&self, group: &GroupId, seq: Seq) -> Result<(), Fault> {
+        if self.committed.get(group) >= Some(seq) {
+            return Ok(());
+        }
+        if self.deployment == Deployment::Standalone {
+            let touch = self.collections.meta.update_one(doc! { "_id": FLUSH_KEY }, doc! { "$inc": { "n": 1_i64 } });
+            self.flush.after_now(async { self.ask(touch.upsert(true).into_future()).await.map(drop) }).await?;
+        }
+        self.committed.note(group, seq);
+        Ok(())
     }
 
     /// Waits for a request to the database, but not for ever.
@@ -151,7 +178,7 @@ fn write_concern(options: &Options, deployment: Deployment) -> WriteConcern {
     concern
 }
 
-async fn connect(options: &Options) -> Result<Client, OpenError> {
+pub(crate) async fn client_options(options: &Options) -> Result<ClientOptions, OpenError> {
     let parsed = ClientOptions::parse(options.uri.expose()).await;
     let mut client = parsed.map_err(|_| OpenError::BadConnectionString)?;
     client.app_name.get_or_insert_with(|| "kith".into());
@@ -166,7 +193,7 @@ async fn connect(options: &Options) -> Result<Client, OpenError> {
     // The driver leaves writes unrepeatable where the server could not tell a repetition from a second write.
     client.retry_writes = Some(true);
     client.retry_reads = Some(true);
-    Client::with_options(client).map_err(|_| OpenError::BadConnectionString)
+    Ok(client)
 }
 
 async fn discover(client: &Client) -> Result<Deployment, OpenError> {

@@ -66,7 +66,7 @@ impl MongoFrameLog {
                 continue;
             };
             if let Some(last) = head {
-                self.committed.note(group, last);
+                self.confirm(group, last).await?;
             }
             if let Some(pruned) = records.iter().rfind(|r| r.frame.is_none()).map(|r| r.seq) {
                 // Retention moves the horizon before it takes bytes, so the horizon of now covers what was seen.
@@ -154,7 +154,7 @@ impl MongoFrameLog {
             let head = found.map(|d| decode_id(&d)).transpose()?.map(|(_, seq)| seq);
             if head >= known {
                 if let Some(head) = head {
-                    self.committed.note(group, head);
+                    self.confirm(group, head).await?;
                 }
                 return Ok(head);
             }

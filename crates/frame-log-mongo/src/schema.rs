@@ -154,7 +154,7 @@ fn frames(deployment: Deployment) -> Vec<Index> {
 fn packages() -> Vec<Index> {
     vec![
         Index::new(BY_DIGEST, doc! { "_id.m": 1, "d": 1 }),
-        Index::new(WAITING, doc! { "_id.m": 1, "_id.o": 1 }).only(doc! { "w": true }),
+        Index::new(WAITING, doc! { "_id.m": 1, "_id.o": 1, "x": 1 }).only(doc! { "w": true }),
         Index::new(LAST_RESORT, doc! { "_id.m": 1, "_id.o": 1, "l": 1 }).only(doc! { "l": true }),
         Index::new(BY_EXPIRY, doc! { "x": 1 }),
         Index { expires: true, ..Index::new(SWEPT, doc! { "z": 1 }) },
