@@ -81,7 +81,10 @@ pub(crate) struct Flush {
 
 impl Flush {
     /// Runs `flush`, or waits for another's that begins after this call.
-    pub(crate) async fn after_now(&self, flush: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    pub(crate) async fn after_now(
+        &self,
+        flush: impl Future<Output = Result<(), Fault>>,
+    ) -> Result<(), Fault> {
         let before = self.begun.load(Ordering::SeqCst);
         let mut done = self.done.lock().await;
         if *done > before {

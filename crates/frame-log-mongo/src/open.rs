@@ -15,7 +15,6 @@ use protocol::{GroupId, Seq};
 
 use crate::{
     committed::{Committed, Flush},
-
     error::{Fault, OpenError, describe},
     options::Options,
     schema,
@@ -135,8 +134,11 @@ impl MongoFrameLog {
             return Ok(());
         }
         if self.deployment == Deployment::Standalone {
-            let touch = self.collections.meta.update_one(doc! { "_id": FLUSH_KEY }, doc! { "$inc": { "n": 1_i64 } });
-            self.flush.after_now(async { self.ask(touch.upsert(true).into_future()).await.map(drop) }).await?;
+            let touch =
+                self.collections.meta.update_one(doc! { "_id": FLUSH_KEY }, doc! { "$inc": { "n": 1_i64 } });
+            self.flush
+                .after_now(async { self.ask(touch.upsert(true).into_future()).await.map(drop) })
+                .await?;
         }
         self.committed.note(group, seq);
         Ok(())

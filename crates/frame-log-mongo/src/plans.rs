@@ -60,7 +60,9 @@ impl Watched {
             if ["insert", "getMore", "killCursors", "hello", "endSessions"].contains(&&*name) {
                 continue;
             }
-            for key in ["$db", "lsid", "txnNumber", "writeConcern", "readConcern", "$readPreference", "$clusterTime"] {
+            for key in
+                ["$db", "lsid", "txnNumber", "writeConcern", "readConcern", "$readPreference", "$clusterTime"]
+            {
                 command.remove(key);
             }
             let said = command.to_string();
@@ -77,15 +79,19 @@ impl Watched {
 fn cost(explained: &Document) -> Cost {
     let mut sum = Cost::default();
     for (key, value) in explained {
+        #[allow(clippy::wildcard_enum_match_arm, reason = "everything else in an explanation is a leaf")]
         let inner = match value {
             Bson::Document(inner) if key == "executionStats" => {
                 let number = |key| inner.get_i64(key).or_else(|_| inner.get_i32(key).map(i64::from)).unwrap();
                 Cost { keys: number("totalKeysExamined"), documents: number("totalDocsExamined") }
             }
             Bson::Document(inner) => cost(inner),
-            Bson::Array(inner) => inner.iter().filter_map(Bson::as_document).map(cost).fold(Cost::default(), |a, b| {
-                Cost { keys: a.keys + b.keys, documents: a.documents + b.documents }
-            }),
+            Bson::Array(inner) => {
+                inner.iter().filter_map(Bson::as_document).map(cost).fold(Cost::default(), |a, b| Cost {
+                    keys: a.keys + b.keys,
+                    documents: a.documents + b.documents,
+                })
+            }
             _ => continue,
         };
         sum = Cost { keys: sum.keys + inner.keys, documents: sum.documents + inner.documents };

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use frame_log::{MAX_SNAPSHOT, ReadError, WriteError};
 use futures_util::TryStreamExt as _;
 use mongodb::{
-    bson::{Bson, Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId},
+    bson::{Document, RawDocumentBuf, Timestamp, doc, oid::ObjectId},
     options::Hint,
 };
 use protocol::{GroupId, Seq};
@@ -32,8 +32,8 @@ use crate::{
 const CHUNK: usize = 4 * 1024 * 1024;
 /// Longest an upload takes.
 const UPLOAD_TIME: Duration = Duration::from_secs(600);
-/// Age of chunks, in seconds, beyond which no upload can still be about to write their manifest.
-const ORPHAN_AGE: i64 = 3_600;
+/// Age of chunks, in milliseconds by the server's clock, beyond which no upload can still be about to write their manifest.
+const ORPHAN_AGE: i64 = 3_600 * 1_000;
 /// Most chunks looked at in search of orphans.
 const MAX_LISTED: i64 = 4_096;
 
@@ -230,27 +230,16 @@ impl MongoFrameLog {
                 uploads.remove(&upload);
             }
         }
-        if uploads.is_empty() {
-            return Ok(());
-        }
-        let now = self.server_seconds().await?;
         for upload in uploads {
-            let find =
-                self.collections.chunks.find_one(chunks_of(group, upload, 0)).projection(doc! { "n": 1 });
-            let written = self.ask(find.into_future()).await?.and_then(|d| d.get_timestamp("n").ok());
-            if written.is_some_and(|at| now.saturating_sub(i64::from(at.time)) > ORPHAN_AGE) {
+            let mut old = chunks_of(group, upload, 0);
+            old.insert("n", doc! { "$type": "timestamp" });
+            let then = doc! { "$subtract": ["$$NOW", ORPHAN_AGE] };
+            old.insert("$expr", doc! { "$lt": [{ "$toDate": "$n" }, then] });
+            let find = self.collections.chunks.find_one(old).projection(doc! { "_id": 1 });
+            if self.ask(find.into_future()).await?.is_some() {
                 self.delete_chunks(group, upload).await?;
             }
         }
         Ok(())
-    }
-
-    /// The server's clock: chunks were dated by it, too.
-    async fn server_seconds(&self) -> Result<i64, Fault> {
-        let hello = self.ask(self.database().run_command(doc! { "hello": 1 }).into_future()).await?;
-        match hello.get("localTime") {
-            Some(Bson::DateTime(now)) => Ok(now.timestamp_millis() / 1_000),
-            _ => Err(Fault::Unavailable),
-        }
     }
 }

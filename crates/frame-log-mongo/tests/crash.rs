@@ -1,6 +1,6 @@
 //! The engine is killed under 32 writers, again and again: what was acknowledged is there, whole and in order, and the
 //! log object recovers by itself.
-#![allow(clippy::expect_used, clippy::panic, reason = "test helpers")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
 
 #[path = "support/databases.rs"]
 mod databases;
@@ -28,7 +28,13 @@ const GROUPS: u64 = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Appends records of its own to one group, four writers of which share it, and never gives a frame up half done.
-async fn write(log: Arc<MongoFrameLog>, writer: u64, ledger: Ledger, stop: Arc<AtomicBool>, acks: Arc<AtomicU64>) {
+async fn write(
+    log: Arc<MongoFrameLog>,
+    writer: u64,
+    ledger: Ledger,
+    stop: Arc<AtomicBool>,
+    acks: Arc<AtomicU64>,
+) {
     let group = conformance::group(writer % GROUPS);
     let mut at = Seq::ZERO;
     let mut n = writer * 1_000_000;

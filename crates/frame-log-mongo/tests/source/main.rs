@@ -10,7 +10,6 @@
 
 mod conformance;
 #[path = "../support/databases.rs"]
-#[allow(dead_code, reason = "the log's own suite uses the rest")]
 mod databases;
 mod faults;
 mod late;
