@@ -1,5 +1,5 @@
 //! Snapshots of any size come back, and leave nothing behind.
-#![allow(clippy::expect_used, reason = "test helpers")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
 
 #[path = "support/databases.rs"]
 mod databases;
@@ -21,7 +21,8 @@ const CHUNK: usize = 4 * 1024 * 1024;
 
 /// Bytes no two chunks of which are alike.
 fn state(len: usize, seed: u8) -> Bytes {
-    (0..len).map(|i| (i / 4_099) as u8 ^ (i as u8).wrapping_mul(31) ^ seed).collect::<Vec<u8>>().into()
+    let chunk = |n: usize| (0..=u8::MAX).map(move |b| b ^ seed ^ n.to_le_bytes()[0]);
+    (0..len.div_ceil(256)).flat_map(chunk).take(len).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
