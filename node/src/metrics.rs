@@ -188,6 +188,7 @@ pub(crate) struct Metrics {
     feed_looks: By<Looked, Counter>,
     pruned_records: Counter,
     sweeps: Counter,
+    sweeps_left: Counter,
 }
 
 impl Metrics {
@@ -247,6 +248,7 @@ impl Metrics {
             ),
             pruned_records: scope.counter("pruned_records", "Frames forgotten by policy"),
             sweeps: scope.counter("sweeps", "Times the whole log was gone through for what to forget"),
+            sweeps_left: scope.counter("sweeps_left", "Times that was left to another node"),
         }
     }
 
@@ -396,6 +398,10 @@ impl Metrics {
 
     pub(crate) fn swept(&self) {
         self.sweeps.inc();
+    }
+
+    pub(crate) fn sweep_left(&self) {
+        self.sweeps_left.inc();
     }
 }
 

@@ -34,7 +34,10 @@ pub(crate) async fn run(groups: Groups, history: Arc<History>, every: Duration, 
         }
         match is_due(&groups, every).await {
             Ok(true) => {}
-            Ok(false) => continue,
+            Ok(false) => {
+                groups.env().metrics.sweep_left();
+                continue;
+            }
             Err(failure) => {
                 tracing::warn!(error = %failure, "a sweep could not begin");
                 continue;

@@ -178,3 +178,21 @@ fn a_test_with_findings_fails() {
     let (_, canaries) = logged(LogFormat::Text, || tracing::info!("from 203.0.113.9"));
     canaries.assert_silent();
 }
+
+#[test]
+fn a_library_that_names_subjects_is_silent_unless_asked() {
+    let lines = |filter: &str| {
+        let (lines, settings) =
+            (Lines::default(), LogSettings { format: LogFormat::Text, filter: filter.to_owned() });
+        let writer = lines.clone();
+        let log =
+            dispatch(&settings, move || writer.clone(), None::<service_kit::logging::Identity>).unwrap();
+        tracing::dispatcher::with_default(&log, || {
+            tracing::error!(target: "async_nats::connector", "a subject");
+            tracing::info!("ours");
+        });
+        lines.text()
+    };
+    assert!(lines("trace").contains("ours") && !lines("trace").contains("a subject"));
+    assert!(lines("info,async_nats=warn").contains("a subject"));
+}

@@ -35,6 +35,7 @@ mod replicas;
 mod retention;
 mod settings;
 mod shared_feed;
+mod shared_mongo;
 mod shared_store;
 mod slow_readers;
 mod tokens;

@@ -52,6 +52,41 @@ fn the_book_shows_every_setting_at_its_default() {
 }
 
 #[test]
+fn a_store_that_several_share_needs_to_be_told_where() {
+    let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let wrong = |overrides: Vec<(String, String)>| {
+        let error = load::<Config>(&Sources { overrides, ..Sources::default() }).unwrap_err();
+        error.0.iter().map(|problem| problem.key.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(wrong(vec![set("store.kind", "mongodb")]), ["store.mongodb.uri"]);
+    assert_eq!(wrong(vec![set("feed.kind", "nats")]), ["feed.kind"]);
+    let shared = [
+        set("store.kind", "mongodb"),
+        set("store.mongodb.uri", "mongodb://u:hunter2@db/"),
+        set("feed.kind", "nats"),
+    ];
+    let with = |more: &[(&str, &str)]| {
+        shared.iter().cloned().chain(more.iter().map(|(key, value)| set(key, value))).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        wrong(with(&[
+            ("feed.nats.urls", "[\"nats://user:pw@host\"]"),
+            ("feed.nats.prefix", "a.b"),
+            ("feed.nats.user", "me")
+        ])),
+        ["feed.nats.urls", "feed.nats.user", "feed.nats.prefix"]
+    );
+    assert_eq!(wrong(with(&[("feed.nats.token", "t"), ("feed.nats.nkey", "n")])), ["feed.nats.user"]);
+    assert_eq!(
+        wrong(with(&[("feed.nats.partitions", "0"), ("feed.look_every", "0s")])),
+        ["feed.look_every", "feed.nats.partitions"]
+    );
+    let good: Config = load(&Sources { overrides: with(&[]), ..Sources::default() }).unwrap();
+    assert!(!render(&good).unwrap().contains("hunter2"));
+    assert!(!format!("{good:?}").contains("hunter2"));
+}
+
+#[test]
 fn what_is_printed_can_be_read_again() {
     let mut config = Config::default();
     config.listen.origin = Some("https://node.example".parse().unwrap());

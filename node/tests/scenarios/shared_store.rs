@@ -1,20 +1,25 @@
 //! What several nodes on one store owe each other where nobody tells them anything: every one of them is as new as the
 //! log when it is asked, and what may happen once happens once.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use api::{
     ErrorCode,
     challenge::{Claims, Statement},
-    key_packages::MailboxId,
+    paths::FrameForm,
     token::TokenRequest,
 };
 use frame_log::{BucketRange, FrameSource, Place, SourceError, SourceKind, SourceStream, memory::MemoryLog};
 use futures_util::StreamExt;
-use protocol::Seq;
+use protocol::{Seq, body::Policy};
+use service_kit::config::Period;
 
-use super::mailboxes::{package, put};
-use crate::kit::{Club, Site, SiteOptions, generous, site::soon};
+use crate::kit::{
+    Club, Site, SiteOptions,
+    club::{DAY, policy},
+    generous,
+    site::soon,
+};
 
 /// A source that never shows anything: others write, and nobody says so.
 #[derive(Debug)]
@@ -100,7 +105,7 @@ async fn who_was_removed_at_one_node_reads_at_none() {
     assert_eq!(two.page(&club.group(), 0, &token).await.head, Seq::new(2));
     let remove = club.remove(0, 1);
     one.accept(&mut club, remove).await;
-    let reply = two.page_reply(&club.group(), 0, api::paths::FrameForm::Full, &token).await;
+    let reply = two.page_reply(&club.group(), 0, FrameForm::Full, &token).await;
     assert_eq!(reply.code(), ErrorCode::TokenRevoked);
     one.stop().await;
     two.stop().await;
@@ -127,40 +132,98 @@ async fn an_answered_challenge_opens_one_of_them_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mailbox_gets_one_owner() {
-    let (one, two) = pair(|_| ()).await;
-    for n in 0..16_u8 {
-        let mailbox = MailboxId::new([n; 32]);
-        let put = async |site: &Site, key: u8| put(site, &mailbox, key, vec![package(key, false)]).await;
-        let (a, b) = soon(async { tokio::join!(put(&one, 1), put(&two, 2)) }).await;
-        let mut answers = [a.status, b.status];
-        answers.sort_unstable();
-        assert_eq!(answers, [200, 403], "{n}");
-        // And stays it, at both.
-        let (owner, other) = if a.status == 200 { (1, 2) } else { (2, 1) };
-        for site in [&one, &two] {
-            assert_eq!(put(site, owner).await.status, 200);
-            assert_eq!(put(site, other).await.status, 403);
+async fn one_of_them_sweeps() {
+    let (one, two) = pair(|config| config.retention.every = Period::from_secs(2)).await;
+    let swept = |site: &Site| site.measured("node_sweeps_total");
+    let left = |site: &Site| site.measured("node_sweeps_left_total");
+    // The nodes' clock stands still, so there is one turn for ever, and one of them takes it.
+    soon(async {
+        while [&one, &two].iter().any(|site| swept(site) + left(site) < 2) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-    }
+    })
+    .await;
+    assert_eq!(swept(&one) + swept(&two), 1);
+    one.clock.advance(Duration::from_secs(10));
+    soon(async {
+        while swept(&one) + swept(&two) < 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
     one.stop().await;
     two.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_quota_is_one_for_all() {
-    let (one, two) = pair(|config| config.groups.quota = Some(5)).await;
-    let founds: Vec<_> = (110..120_u8)
-        .map(|seed| {
-            let (_, init) = Club::found(seed);
-            let site = if seed % 2 == 0 { &one } else { &two };
-            async move { site.post(&init).await.status }
-        })
-        .collect();
-    let answers = soon(futures_util::future::join_all(founds)).await;
-    assert_eq!(answers.iter().filter(|status| **status == 200).count(), 5, "{answers:?}");
-    one.stop().await;
-    two.stop().await;
+async fn what_one_of_them_pruned_none_promises() {
+    let (one, two) = pair(|config| config.groups.snapshot_operations = NonZeroU64::new(2).unwrap()).await;
+    let rules = Policy { operation_retention: DAY, ..policy() };
+    let (mut club, init) = Club::found_with(105, rules);
+    one.accept(&mut club, init).await;
+    for _ in 0..5 {
+        let update = club.update(0);
+        one.accept(&mut club, update).await;
+    }
+    let (group, token) = (club.group(), two.root_token(&mut club).await);
+    // Open at the second, with all of its history.
+    assert_eq!(two.page(&group, 0, &token).await.horizon, Seq::ZERO);
+    one.clock.advance(Duration::from_secs(3 * DAY));
+    club.now += 3 * DAY;
+    assert!(one.node.sweep().await.unwrap() > 0);
+    let token = one.root_token(&mut club).await;
+    let horizon = one.page_reply(&group, 0, FrameForm::Full, &token).await.problem().horizon().unwrap();
+    assert!(horizon > Seq::ZERO);
+    // A snapshot by the second, which has not heard of it, does not lower it.
+    let update = club.update(0);
+    two.accept(&mut club, update).await;
+    soon(async {
+        while one.store.snapshot(&group, None).await.unwrap().unwrap().0 < club.state.seq() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    let third = Site::with(SiteOptions {
+        store: one.store.clone(),
+        others: Some(Arc::new(Silence)),
+        clock: one.clock.clone(),
+        origin: Some(one.node.origin().clone()),
+        ..SiteOptions::default()
+    })
+    .await;
+    let token = third.root_token(&mut club).await;
+    for site in [&third, &two, &one] {
+        let problem = site.page_reply(&group, 0, FrameForm::Full, &token).await.problem();
+        assert_eq!((problem.code(), problem.horizon()), (ErrorCode::HistoryGap, Some(horizon)));
+    }
+    // And the second knows it from now on.
+    assert_eq!(two.page(&group, horizon.get(), &token).await.horizon, horizon);
+    for site in [one, two, third] {
+        site.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_begins_another_life_ends_its_nodes() {
+    let (one, two) = pair(|_| ()).await;
+    // Somebody brings the store back from a copy and starts a node that says so.
+    let mut config = generous();
+    config.store.restored = true;
+    let restored = Site::with(SiteOptions {
+        store: one.store.clone(),
+        others: Some(Arc::new(Silence)),
+        config,
+        clock: one.clock.clone(),
+        origin: Some(one.node.origin().clone()),
+        ..SiteOptions::default()
+    })
+    .await;
+    soon(async { tokio::join!(one.node.superseded(), two.node.superseded()) }).await;
+    let ended = tokio::time::timeout(Duration::from_secs(11), restored.node.superseded()).await;
+    assert!(ended.is_err());
+    for site in [one, two, restored] {
+        site.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,7 +239,7 @@ async fn a_snapshot_is_written_by_whoever_makes_it_due() {
         let due = club.state.epoch().get() / 4;
         soon(async {
             while written(&one) + written(&two) < due {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
         .await;
