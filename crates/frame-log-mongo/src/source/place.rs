@@ -9,7 +9,9 @@
 //! went in.
 
 use frame_log::{Place, SourceError};
-use mongodb::bson::{Binary, Bson, Document, RawDocument, Timestamp, spec::BinarySubtype};
+use mongodb::bson::{
+    Bson, Document, RawDocument, RawDocumentBuf, Timestamp, raw::RawBinaryRef, spec::BinarySubtype,
+};
 
 use super::server::{PROCESS, Process};
 
@@ -39,17 +41,28 @@ pub(super) fn of_token(token: &RawDocument) -> Result<Place, SourceError> {
         tracing::warn!("the server's resume token has a form that is not known");
         SourceError::Unavailable
     };
-    let mut token = Document::try_from(token).map_err(|_| strange())?;
-    let digits = token.get_str(DATA).ok();
-    // Only digits that come back the same.
-    if let Some(data) = digits.and_then(|text| Some((text, hex::decode(text).ok()?)))
-        && hex::encode_upper(&data.1) == data.0
-    {
-        token.insert(DATA, Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: data.1 }));
+    let mut short = RawDocumentBuf::new();
+    for field in token {
+        let (name, value) = field.map_err(|_| strange())?;
+        if name.as_str() != DATA {
+            short.append(name, value);
+        } else if let Some(bytes) = value.as_str().and_then(bytes_of_digits) {
+            short.append(name, RawBinaryRef { subtype: BinarySubtype::Generic, bytes: &bytes });
+        } else if value.as_str().is_some() {
+            short.append(name, value);
+        } else {
+            return Err(strange());
+        }
     }
     let mut bytes = vec![CHANGE_STREAM];
-    token.to_writer(&mut bytes).map_err(|_| strange())?;
+    bytes.extend(short.as_bytes());
     Place::new(bytes).map_err(|_| strange())
+}
+
+/// What hexadecimal digits stand for, if they come back the same.
+fn bytes_of_digits(text: &str) -> Option<Vec<u8>> {
+    let upper = text.bytes().all(|digit| !digit.is_ascii_lowercase());
+    upper.then(|| hex::decode(text).ok()).flatten()
 }
 
 /// The token in a place.
@@ -67,8 +80,8 @@ pub(super) fn token(place: &Place) -> Result<Token, SourceError> {
             let digits = hex::encode_upper(&data.bytes);
             document.insert(DATA, digits);
         }
-        Some(_) => {}
-        None => return Err(SourceError::Lost),
+        Some(Bson::String(_)) => {}
+        _ => return Err(SourceError::Lost),
     }
     Ok(Token { document, time })
 }
@@ -134,7 +147,7 @@ pub(super) fn timestamp(number: u64) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::{RawDocumentBuf, doc};
+    use mongodb::bson::{Binary, doc};
     use proptest::prelude::*;
 
     use super::*;
@@ -163,15 +176,19 @@ mod tests {
     fn tokens_of_other_forms_come_back_too() {
         let binary = Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: vec![1, 2] });
         for other in [
-            doc! { "_data": "82655f8a2c", "_typeBits": binary },
+            doc! { "_data": "82655f8a2c", "_typeBits": binary.clone() },
             doc! { "_data": "odd" },
-            doc! { "_data": 5 },
+            doc! { "_data": "" },
         ] {
             assert_eq!(
                 token(&of_token(&raw(&other)).unwrap()).unwrap(),
                 Token { document: other, time: None }
             );
         }
+        let typed = doc! { "_data": HIGH_WATER_MARK, "_typeBits": binary.clone() };
+        assert_eq!(token(&of_token(&raw(&typed)).unwrap()).unwrap().document, typed);
+        // No server since 4.0 gives these, and they could not be told from the short form.
+        assert_eq!(of_token(&raw(&doc! { "_data": binary })), Err(SourceError::Unavailable));
     }
 
     #[test]

@@ -81,3 +81,69 @@ async fn is_waited_for_no_longer_than_the_overlap() {
     let mut again = source.open(frame_log::BucketRange::ALL, &settled).await.unwrap();
     assert_eq!(next_record(&mut again).await.1, 3);
 }
+
+/// A small generator with a fixed seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// Records appear in any order within the overlap: a reader that stays is shown each once, and one that leaves every few
+/// records and comes back with its place misses none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn are_shown_in_whatever_order_they_appear() {
+    const COUNT: i64 = 600;
+    let server = Mongo::start().await.unwrap();
+    let bench = std::sync::Arc::new(Bench::of(&server.uri()).await);
+    bench.append(&group(1), 0, 0..1).await;
+    let like = bench.documents.find_one(doc! {}).await.unwrap().unwrap();
+    let start = bench.source.now().await.unwrap();
+    let mut stays = bench.open(&start).await;
+
+    let writer = std::sync::Arc::clone(&bench);
+    let writing = tokio::spawn(async move {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        for seq in 1..=COUNT {
+            // Up to two seconds before now, by the server's clock; a few of one time.
+            let mut asked = Document::try_from(like.clone()).unwrap();
+            asked.get_document_mut("_id").unwrap().insert("s", -seq);
+            asked.insert("p", 5_000);
+            asked.insert("n", Timestamp { time: 0, increment: 0 });
+            writer.store(&asked).await;
+            let now = writer.documents.find_one(doc! { "_id.s": -seq }).await.unwrap().unwrap();
+            let now = now.get_timestamp("n").unwrap();
+            let back = u32::try_from(random.below(3)).unwrap();
+            let increment = if back == 0 { now.increment } else { u32::try_from(random.below(50)).unwrap() };
+            stored_at(&writer, &like, seq, Timestamp { time: now.time - back, increment }).await;
+        }
+    });
+
+    let mut missing: std::collections::BTreeSet<u64> = (1..=COUNT.unsigned_abs()).collect();
+    let mut comes_back = (start, missing.clone());
+    while !missing.is_empty() {
+        let (_, seq, _) = next_record(&mut stays).await;
+        assert!(seq == 0 || missing.remove(&seq), "{seq} is shown again to a reader that stays");
+        if seq % 10 == 0 {
+            let mut stream = bench.open(&comes_back.0).await;
+            for _ in 0..25 {
+                let step = next(&mut stream).await.unwrap();
+                comes_back.0 = step.after;
+                if let frame_log::SourceItem::Record { record, .. } = step.item {
+                    comes_back.1.remove(&record.seq.get());
+                }
+            }
+        }
+    }
+    writing.await.unwrap();
+    let mut stream = bench.open(&comes_back.0).await;
+    while !comes_back.1.is_empty() {
+        let (_, seq, _) = next_record(&mut stream).await;
+        comes_back.1.remove(&seq);
+    }
+}
