@@ -4,15 +4,16 @@ use frame_log::{AppendError, MAX_RECORD, ReadError, Record};
 use futures_util::TryStreamExt as _;
 use mongodb::{
     bson::{RawDocumentBuf, doc},
-    options::ReadConcern,
+    options::{Hint, ReadConcern},
 };
 use protocol::{FrameId, GroupId, Seq};
 
 use crate::{
     MongoFrameLog,
-    committed::Patience,
-    document::{binary, bytes_of, decode_id, encode, id, position},
+    committed::{Known, Patience},
+    document::{binary, decode_known, encode, position},
     error::Fault,
+    schema::BY_FRAME_ID,
 };
 
 /// What the look before an insert found.
@@ -37,16 +38,16 @@ impl MongoFrameLog {
             return Err(AppendError::TooLarge { len, max: MAX_RECORD });
         }
         let before = expected.get().checked_sub(1).map(Seq::new);
-        let mut known = self.committed.get(group);
-        if known < before {
-            known = self.last(group).await.map_err(refused)?;
+        let mut known = self.committed.known(group);
+        if known.map(|known| known.seq) < before {
+            known = self.newest(group).await.map_err(refused)?;
         }
-        let (Some(at), true) = (position(expected), known == before) else {
+        let (Some(at), true) = (position(expected), known.map(|known| known.seq) == before) else {
             return Err(self.refusal(group, &record.frame_id, None).await);
         };
-        // From here on `before` is known to be committed: only now does a look for the id see all that could hold it.
-        let look = match before.and_then(position) {
-            Some(before) => self.look(group, before, &record.frame_id).await?,
+        // From here on `known` is known to be committed: only now does a look for the id see all that could hold it.
+        let look = match known {
+            Some(known) => self.look(group, known, &record.frame_id).await?,
             None => Look::Clear,
         };
         match look {
@@ -61,7 +62,7 @@ impl MongoFrameLog {
             RawDocumentBuf::try_from(&encode(group, at, &record)).map_err(|_| AppendError::Unavailable)?;
         match self.ask(self.frames().insert_one(document).into_future()).await {
             Ok(_) => {
-                self.committed.note(group, expected);
+                self.committed.note(group, Known { seq: expected, id: record.frame_id });
                 Ok(expected)
             }
             Err(Fault::Taken) => Err(self.refusal(group, &record.frame_id, Some(expected)).await),
@@ -70,26 +71,24 @@ impl MongoFrameLog {
     }
 
     /// Looks for an id and for the record before the one to be written, in the primary's own latest state: what a
-    /// majority has, and what may yet come of it.
-    async fn look(&self, group: &GroupId, before: i64, frame_id: &FrameId) -> Result<Look, Fault> {
-        let g = binary(group.as_bytes());
-        let either = doc! {
-            "_id.g": g.clone(),
-            "$or": [{ "_id.g": g, "i": binary(frame_id.as_bytes()) }, { "_id": id(group, before) }],
-        };
+    /// majority has, and what may yet come of it. Both by their ids, which are two places of one index.
+    async fn look(&self, group: &GroupId, before: Known, frame_id: &FrameId) -> Result<Look, Fault> {
+        let ids = [binary(frame_id.as_bytes()), binary(before.id.as_bytes())];
+        let either = doc! { "_id.g": binary(group.as_bytes()), "i": { "$in": ids } };
         let found: Vec<RawDocumentBuf> = self
             .ask(async {
                 let find = self.frames().find(either).projection(doc! { "i": 1 });
-                find.read_concern(ReadConcern::local()).await?.try_collect().await
+                find.hint(Hint::Name(BY_FRAME_ID.into()))
+                    .read_concern(ReadConcern::local())
+                    .await?
+                    .try_collect()
+                    .await
             })
             .await?;
-        let holds = |d: &RawDocumentBuf| {
-            d.get_binary("i").ok().and_then(bytes_of).is_some_and(|i| i == frame_id.as_bytes())
-        };
-        let is_before = |d: &RawDocumentBuf| decode_id(d).is_ok_and(|(_, seq)| position(seq) == Some(before));
-        Ok(if found.iter().any(holds) {
+        let found: Vec<_> = found.iter().filter_map(|d| decode_known(d).ok()).collect();
+        Ok(if found.iter().any(|(_, id)| id == frame_id) {
             Look::Known
-        } else if found.iter().any(is_before) {
+        } else if found.contains(&(before.seq, before.id)) {
             Look::Clear
         } else {
             Look::Lost

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::{GroupId, Seq};
+use protocol::{FrameId, GroupId, Seq};
 use tokio::time::Instant;
 
 use crate::error::Fault;
@@ -19,12 +19,21 @@ const MAX_KNOWN: usize = 65_536;
 /// Bytes of a frame as long as none was seen.
 const USUAL_FRAME: usize = 1_024;
 
-/// For groups in use, a position known to be committed to a majority; the group may be further.
+/// A record that is known to be committed to a majority.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// Where it is.
+    pub(crate) seq: Seq,
+    /// Its frame's id.
+    pub(crate) id: FrameId,
+}
+
+/// For groups in use, the last record known to be committed to a majority; the group may be further.
 ///
 /// What a majority has is never taken back, so an entry stays true for as long as the database is the same.
 #[derive(Debug)]
 pub(crate) struct Committed {
-    heads: Mutex<HashMap<GroupId, Seq>>,
+    heads: Mutex<HashMap<GroupId, Known>>,
     frame: AtomicUsize,
 }
 
@@ -33,26 +42,33 @@ impl Committed {
         Self { heads: Mutex::default(), frame: AtomicUsize::new(USUAL_FRAME) }
     }
 
-    fn heads(&self) -> MutexGuard<'_, HashMap<GroupId, Seq>> {
+    fn heads(&self) -> MutexGuard<'_, HashMap<GroupId, Known>> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last position known to be committed.
     pub(crate) fn get(&self, group: &GroupId) -> Option<Seq> {
+        self.known(group).map(|known| known.seq)
+    }
+
+    /// The last record known to be committed.
+    pub(crate) fn known(&self, group: &GroupId) -> Option<Known> {
         self.heads().get(group).copied()
     }
 
-    /// Remembers that a majority has the record at `seq`, hence all before.
-    pub(crate) fn note(&self, group: &GroupId, seq: Seq) {
+    /// Remembers that a majority has this record, hence all before.
+    pub(crate) fn note(&self, group: &GroupId, now: Known) {
         let mut heads = self.heads();
         if let Some(known) = heads.get_mut(group) {
-            *known = seq.max(*known);
+            if now.seq > known.seq {
+                *known = now;
+            }
             return;
         }
         if heads.len() >= MAX_KNOWN {
             heads.clear();
         }
-        heads.insert(*group, seq);
+        heads.insert(*group, now);
     }
 
     /// How long frames are of late, in bytes; a guess by which pages are fetched.
@@ -134,11 +150,12 @@ mod tests {
         let committed = Committed::new();
         let group =
             |n: usize| GroupId::new(std::array::from_fn(|i| n.to_le_bytes().get(i).copied().unwrap_or(0)));
-        committed.note(&group(1), Seq::new(5));
-        committed.note(&group(1), Seq::new(3));
+        let known = |seq| Known { seq: Seq::new(seq), id: FrameId::new([9; FrameId::LEN]) };
+        committed.note(&group(1), known(5));
+        committed.note(&group(1), known(3));
         assert_eq!(committed.get(&group(1)), Some(Seq::new(5)));
         for n in 0..=MAX_KNOWN {
-            committed.note(&group(n), Seq::ZERO);
+            committed.note(&group(n), known(0));
         }
         assert!(committed.heads().len() <= MAX_KNOWN);
     }

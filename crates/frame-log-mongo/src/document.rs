@@ -93,6 +93,14 @@ pub(crate) fn decode_place(document: &RawDocument) -> Result<(Seq, FrameHash), B
     Ok((seq, hash.ok_or(bad)?))
 }
 
+/// The position and frame id in a document that may lack everything else.
+pub(crate) fn decode_known(document: &RawDocument) -> Result<(Seq, FrameId), BadDocument> {
+    let (group, seq) = decode_id(document)?;
+    let id = document.get_binary("i").ok().and_then(bytes_of).and_then(|b| FrameId::from_slice(b).ok());
+    let bad = BadDocument { group: Some(group), seq: Some(seq), what: "the frame's id is not 16 bytes" };
+    Ok((seq, id.ok_or(bad)?))
+}
+
 /// Reads a whole document of `frames`.
 ///
 /// # Errors
@@ -100,8 +108,7 @@ pub(crate) fn decode_place(document: &RawDocument) -> Result<(Seq, FrameHash), B
 pub(crate) fn decode(document: &RawDocument) -> Result<(GroupId, StoredRecord), BadDocument> {
     let (group, seq) = decode_id(document)?;
     let bad = |what| BadDocument { group: Some(group), seq: Some(seq), what };
-    let bytes = |key| document.get_binary(key).ok().and_then(bytes_of);
-    let frame_id = bytes("i").and_then(|b| FrameId::from_slice(b).ok());
+    let (_, frame_id) = decode_known(document)?;
     let (_, th) = decode_place(document)?;
     let received_at = document.get_datetime("t").map_err(|_| bad("the time is no date"))?;
     let epoch = document.get_i64("e").map_err(|_| bad("the epoch is no 64-bit integer"))?;
@@ -122,7 +129,7 @@ pub(crate) fn decode(document: &RawDocument) -> Result<(GroupId, StoredRecord), 
     let record = StoredRecord {
         seq,
         frame,
-        frame_id: frame_id.ok_or_else(|| bad("the frame's id is not 16 bytes"))?,
+        frame_id,
         th,
         received_at: UnixMillis::new(received_at.timestamp_millis().cast_unsigned()),
         epoch: Epoch::new(epoch.cast_unsigned()),

@@ -10,7 +10,8 @@
 //!   inserts at `s` has looked the id up *after* it knew `s - 1` to be committed, in the primary's own latest state.
 //!   Whoever holds the record at `s - 1` holds every record before it, since each was committed before the next was
 //!   inserted; so that look finds the id if it is at any position below `s`. At `s` itself there is one record.
-//! * **Durability.** Every write waits for a majority of the data-bearing members and for their journals.
+//! * **Durability.** Every write waits for a majority of the data-bearing members and for their journals; on a server
+//!   alone, for its journal.
 //! * **Visibility.** What is shown is what a majority has. A process remembers how far each group had got, and waits
 //!   rather than answer from a view that is older, such as that of a primary elected a moment ago.
 //! * **Unknown outcomes** (a lost connection, a write that not enough members confirmed in time) are told as

@@ -11,10 +11,10 @@ use mongodb::{
         ReadPreference, SelectionCriteria, WriteConcern,
     },
 };
-use protocol::{GroupId, Seq};
+use protocol::GroupId;
 
 use crate::{
-    committed::{Committed, Flush},
+    committed::{Committed, Flush, Known},
     error::{Fault, OpenError, describe},
     options::Options,
     schema,
@@ -129,8 +129,8 @@ impl MongoFrameLog {
     /// Makes sure that a record which was read is there to stay, before anybody is told of it.
     ///
     /// Elsewhere a majority read has seen to it. A server alone has to be asked.
-    pub(crate) async fn confirm(&self, group: &GroupId, seq: Seq) -> Result<(), Fault> {
-        if self.committed.get(group) >= Some(seq) {
+    pub(crate) async fn confirm(&self, group: &GroupId, seen: Known) -> Result<(), Fault> {
+        if self.committed.get(group) >= Some(seen.seq) {
             return Ok(());
         }
         if self.deployment == Deployment::Standalone {
@@ -140,7 +140,7 @@ impl MongoFrameLog {
                 .after_now(async { self.ask(touch.upsert(true).into_future()).await.map(drop) })
                 .await?;
         }
-        self.committed.note(group, seq);
+        self.committed.note(group, seen);
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use protocol::{FrameHash, FrameId, GroupId, Seq};
 
 use crate::{
     MongoFrameLog,
-    committed::Patience,
-    document::{BadDocument, binary, decode, decode_id, decode_place, id, position},
+    committed::{Known, Patience},
+    document::{BadDocument, binary, decode, decode_id, decode_known, decode_place, id, position},
     schema::BY_GROUP,
 };
 
@@ -65,8 +65,8 @@ impl MongoFrameLog {
                 patience.again().await?;
                 continue;
             };
-            if let Some(last) = head {
-                self.confirm(group, last).await?;
+            if let Some(last) = records.last() {
+                self.confirm(group, Known { seq: last.seq, id: last.frame_id }).await?;
             }
             if let Some(pruned) = records.iter().rfind(|r| r.frame.is_none()).map(|r| r.seq) {
                 // Retention moves the horizon before it takes bytes, so the horizon of now covers what was seen.
@@ -146,13 +146,18 @@ impl MongoFrameLog {
 
     /// The last position a majority has, and no less than this process has known a majority to have.
     pub(crate) async fn last(&self, group: &GroupId) -> Result<Option<Seq>, ReadError> {
+        Ok(self.newest(group).await?.map(|newest| newest.seq))
+    }
+
+    /// The record there.
+    pub(crate) async fn newest(&self, group: &GroupId) -> Result<Option<Known>, ReadError> {
         let mut patience = Patience::new(self.operation_timeout);
         loop {
             let known = self.committed.get(group);
             let find = self.frames().find_one(range(group, 0, i64::MAX)).sort(doc! { "_id": -1 });
-            let found = self.ask(find.hint(by_id()).projection(doc! { "_id": 1 }).into_future()).await?;
-            let head = found.map(|d| decode_id(&d)).transpose()?.map(|(_, seq)| seq);
-            if head >= known {
+            let found = self.ask(find.hint(by_id()).projection(doc! { "i": 1 }).into_future()).await?;
+            let head = found.map(|d| decode_known(&d)).transpose()?.map(|(seq, id)| Known { seq, id });
+            if head.map(|head| head.seq) >= known {
                 if let Some(head) = head {
                     self.confirm(group, head).await?;
                 }
