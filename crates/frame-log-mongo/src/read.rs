@@ -206,10 +206,12 @@ impl MongoFrameLog {
         limit: usize,
     ) -> Result<Vec<GroupId>, ReadError> {
         let limit = i64::try_from(limit.clamp(1, MAX_GROUPS)).unwrap_or(1);
-        let mut first = doc! { "_id.s": 0_i64 };
-        if let Some(after) = after {
-            first.insert("_id.g", doc! { "$gt": binary(after.as_bytes()) });
-        }
+        // Binaries compare by length first: nothing but ids of groups lies between these two, whatever else is stored.
+        let begin = match after {
+            Some(after) => doc! { "$gt": binary(after.as_bytes()), "$lte": binary(&[0xff; GroupId::LEN]) },
+            None => doc! { "$gte": binary(&[0; GroupId::LEN]), "$lte": binary(&[0xff; GroupId::LEN]) },
+        };
+        let first = doc! { "_id.s": 0_i64, "_id.g": begin };
         let find = self.frames().find(first).sort(doc! { "_id.g": 1 }).limit(limit).batch_size(1_024);
         let found: Vec<_> = self
             .ask(async {
