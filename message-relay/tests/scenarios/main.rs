@@ -10,7 +10,6 @@
     reason = "test helpers"
 )]
 
-mod centrifugo;
 mod instances;
 mod kit;
 mod losses;

@@ -60,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("architecture", &[]),
     ("e2e", &["node", "kith-client-sdk", "kith"]),
     ("servers", &[]),
+    ("faults", &[]),
     (
         "bench",
         &[
