@@ -21,6 +21,9 @@ use crate::{failure::Failure, metrics::HeardAs};
 /// are followed.
 const LOOKS: usize = 16;
 
+/// When to look again after the log did not answer.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// How a node hears of what others write.
 #[derive(Debug)]
 pub(crate) struct Others {
@@ -102,13 +105,18 @@ impl Task {
         let Some(others) = &env.others else { return Ok(false) };
         let head = {
             let _one_of_few = others.looks.acquire().await.map_err(|_| Failure::Stopping)?;
-            env.store.head(&self.shared.id).await?
+            env.store.head(&self.shared.id).await
         };
-        let new = head > Some(self.book.state.seq());
-        if new {
-            self.catch_up().await?;
+        let outcome = match head {
+            Ok(head) if head > Some(self.book.state.seq()) => self.catch_up().await.map(|()| true),
+            Ok(_) => Ok(false),
+            Err(error) => Err(error.into()),
+        };
+        if outcome.is_err() && self.attention.look.is_some() {
+            // What there was to find is still there.
+            self.attention.look = Some(Instant::now() + AGAIN);
         }
-        Ok(new)
+        outcome
     }
 
     /// Does what is to be done about something heard.

@@ -158,6 +158,92 @@ async fn followers_of_a_killed_node_go_on_at_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_lost_is_given_by_either_node() {
+    let broker = Broker::start().await;
+    let (one, two) = broker.pair(SiteOptions::default).await;
+    let mut club = one.pair(92).await;
+    for n in 0..10_u8 {
+        let made = if n == 5 { club.update(0) } else { club.message(&[n; 30]) };
+        let (first, second) = if n % 2 == 0 { (&one, &two) } else { (&two, &one) };
+        let receipt = first.accept(&mut club, made.clone()).await;
+        // Nobody heard it, so the frame is sent again, elsewhere.
+        let again: FrameReceipt = second.post(&made).await.decode();
+        assert!(again.duplicate);
+        assert_eq!((again.receipt.seq, again.receipt.log), (receipt.receipt.seq, receipt.receipt.log));
+        // And at both at once.
+        let made = club.message(&[n; 31]);
+        let (a, b) = soon(async { tokio::join!(one.post(&made), two.post(&made)) }).await;
+        let (a, b): (FrameReceipt, FrameReceipt) = (a.decode(), b.decode());
+        assert!(a.duplicate != b.duplicate);
+        assert_eq!((a.receipt.seq, a.receipt.log), (b.receipt.seq, b.receipt.log));
+        club.apply(&made);
+        assert_eq!(a.receipt.log, club.state.log());
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+/// Follows a group to a position, leaving every few frames and coming back at the other node.
+async fn wander(
+    sites: [&Site; 2],
+    group: GroupId,
+    token: api::token::Token,
+    seed: u64,
+    last: u64,
+) -> Vec<FrameHash> {
+    let (mut seen, mut id, mut turn) = (Vec::new(), None::<String>, seed);
+    while (seen.len() as u64) <= last {
+        let site = sites[usize::try_from(turn % 2).unwrap()];
+        let from = id.is_none().then_some(0);
+        let mut stream = site.follow(&group, from, id.as_deref(), &token).await.ok().unwrap();
+        assert!(matches!(stream.next().await, Some(Event::Open { .. })));
+        for _ in 0..=(turn * 7 + seed) % 11 {
+            if seen.len() as u64 > last {
+                break;
+            }
+            match stream.next().await {
+                Some(Event::Frame { id: at, frame }) => {
+                    let served = frame.decode().unwrap();
+                    assert_eq!(served.seq.get(), seen.len() as u64);
+                    seen.push(served.hash());
+                    id = Some(at.to_string());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        turn += 1;
+    }
+    seen
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_who_come_and_go_between_nodes_miss_nothing() {
+    const LAST: u64 = 150;
+    let broker = Broker::start().await;
+    let (one, two) = broker.pair(SiteOptions::default).await;
+    let _relay = broker.relay(&one).await;
+    let mut club = one.found(93).await;
+    let (group, token) = (club.group(), one.root_token(&mut club).await);
+    let readers = (0..24).map(|seed| wander([&one, &two], group, token.clone(), seed, LAST));
+    let writing = async {
+        for n in 1..=LAST {
+            let message = club.message(&n.to_be_bytes());
+            let site = if n % 3 == 0 { &one } else { &two };
+            assert_eq!(site.post(&message).await.status, 200);
+        }
+    };
+    let both = async { tokio::join!(futures_util::future::join_all(readers), writing) };
+    let (read, ()) = tokio::time::timeout(Duration::from_secs(60), both).await.unwrap();
+    let page = one.store.read(&group, Seq::ZERO, Limit::MAX).await.unwrap();
+    let stored: Vec<FrameHash> = page.records.iter().map(|record| record.th).collect();
+    for seen in read {
+        assert_eq!(seen, stored);
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_may_die_and_come_back() {
     let mut broker = Broker::start().await;
     let (one, two) = broker.pair(SiteOptions::default).await;
