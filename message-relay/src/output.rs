@@ -4,6 +4,7 @@
 //! from a message of its own which record that was. Each output fills streams of its own, one per partition, with a
 //! leader, a cursor and a pace of its own: one that lags or fails does not hold up another.
 
+mod centrifugo;
 mod frames;
 
 use std::{fmt::Debug, time::Duration};
@@ -16,6 +17,7 @@ use frame_log::{LogLife, Partition, Place};
 use protocol::{GroupId, Seq};
 use thiserror::Error;
 
+pub use centrifugo::{Centrifugo, CentrifugoSettings, LARGEST_FRAME};
 pub use frames::Frames;
 
 /// A message to be published. The relay adds its id and the sequences it expects.

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use frame_feed_nats::{ConnectError, Connection, FeedKey, FeedKeyError, NatsSettings, connect};
+use frame_feed_nats::{ConnectError, Connection, FeedKey, FeedKeyError, Names, NatsSettings, connect};
 use frame_log_mongo::{ConnectionString, Deployment, MongoFrameLog, OpenError, Options, SourceOptions};
 use serde::{Deserialize, Serialize};
 use service_kit::{
@@ -18,7 +18,11 @@ use service_kit::{
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::{Ends, Relay, RelaySettings, backoff::Backoff, output::Frames};
+use crate::{
+    Ends, Relay, RelaySettings,
+    backoff::Backoff,
+    output::{Centrifugo, Frames, Output},
+};
 
 /// How often it is said that something is still waited for.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -158,14 +162,14 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), RunError> {
     let mut scope = metrics.scope("relay");
     let stack = Stack::new(&config.http, &mut scope, OPERATORS);
     let connections = scope.gauge("http_connections", "Open connections of operators");
-    let frames = Frames::new(names.clone(), key, config.relay.streams.clone());
+    let outputs = outputs(&config.relay, &names, &key)?;
     let ends = Ends {
         source: log.source(SourceOptions::default()),
         meta: log.clone(),
         log: log.clone(),
         connection,
         names,
-        outputs: vec![Arc::new(frames)],
+        outputs,
         clock: Arc::new(SystemClock),
     };
     let lease = config.relay.lease.get();
@@ -189,6 +193,18 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), RunError> {
     let ended = tasks.run(lease.saturating_mul(2)).await;
     log.close().await;
     ended.map_err(RunError::Task)
+}
+
+/// Frames for nodes, and publications for a Centrifugo if they are wanted.
+fn outputs(settings: &RelaySettings, names: &Names, key: &FeedKey) -> Result<Vec<Arc<dyn Output>>, RunError> {
+    let frames = Frames::new(names.clone(), key.clone(), settings.streams.clone());
+    let mut outputs: Vec<Arc<dyn Output>> = vec![Arc::new(frames)];
+    if settings.centrifugo.enabled {
+        let streams = settings.streams.clone();
+        let publications = Centrifugo::new(names, &settings.centrifugo, key.clone(), streams);
+        outputs.push(Arc::new(publications.map_err(|_| RunError::Names)?));
+    }
+    Ok(outputs)
 }
 
 /// Opens the database, waiting for one that is out of reach.

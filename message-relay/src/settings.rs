@@ -4,6 +4,8 @@ use frame_feed_nats::streams::StreamSettings;
 use serde::{Deserialize, Serialize};
 use service_kit::config::{ByteSize, Period, Problems};
 
+use crate::output::CentrifugoSettings;
+
 /// How the relay works. The defaults do for most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -22,6 +24,8 @@ pub struct RelaySettings {
     pub remembered_groups: u32,
     /// The streams frames are kept in.
     pub streams: StreamSettings,
+    /// Publications for a Centrifugo, in streams of their own with the same limits.
+    pub centrifugo: CentrifugoSettings,
 }
 
 impl Default for RelaySettings {
@@ -34,6 +38,7 @@ impl Default for RelaySettings {
             cursor_every: Period::from_secs(5),
             remembered_groups: 32_768,
             streams: StreamSettings::default(),
+            centrifugo: CentrifugoSettings::default(),
         }
     }
 }
@@ -56,5 +61,6 @@ impl RelaySettings {
             "must be at least twice the window",
         );
         self.streams.check(&format!("{section}.streams"), problems);
+        self.centrifugo.check(&format!("{section}.centrifugo"), problems);
     }
 }

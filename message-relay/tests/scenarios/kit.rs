@@ -41,7 +41,7 @@ pub(crate) struct Scene {
     pub(crate) names: Names,
     pub(crate) connection: Connection,
     pub(crate) settings: RelaySettings,
-    key: FeedKey,
+    pub(crate) key: FeedKey,
 }
 
 /// A relay that runs.

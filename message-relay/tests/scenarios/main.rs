@@ -10,6 +10,7 @@
     reason = "test helpers"
 )]
 
+mod centrifugo;
 mod instances;
 mod kit;
 mod losses;
