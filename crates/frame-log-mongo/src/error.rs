@@ -145,3 +145,58 @@ impl From<Fault> for MailboxError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{deserialize_from_document, doc};
+
+    use super::*;
+
+    /// What is certain and what is open after each way of failing: a frame that may be there is never called refused.
+    #[test]
+    fn only_the_servers_refusal_is_certain() {
+        let refused = |code| {
+            let said = deserialize_from_document(doc! { "code": code, "errmsg": "no" }).unwrap();
+            Error::from(ErrorKind::Write(WriteFailure::WriteError(said)))
+        };
+        let unconfirmed = |code| {
+            let said = deserialize_from_document(doc! { "code": code, "errmsg": "waiting" }).unwrap();
+            Error::from(ErrorKind::Write(WriteFailure::WriteConcernError(said)))
+        };
+        let command = |code| {
+            let said =
+                deserialize_from_document(doc! { "code": code, "codeName": "x", "errmsg": "no" }).unwrap();
+            Error::from(ErrorKind::Command(said))
+        };
+        let lost = Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        for (error, fault, certain) in [
+            (refused(DUPLICATE_KEY), Fault::Taken, false),
+            (command(DUPLICATE_KEY), Fault::Taken, false),
+            (refused(OUT_OF_DISK_SPACE), Fault::NoSpace, true),
+            (command(OUT_OF_DISK_SPACE), Fault::NoSpace, true),
+            // A timeout of the write concern, one that can never be met, a step-down while waiting for it.
+            (unconfirmed(64), Fault::Unavailable, false),
+            (unconfirmed(100), Fault::Unavailable, false),
+            (unconfirmed(11_602), Fault::Unavailable, false),
+            // Even these codes do not say that nothing was written, where the write concern failed with them.
+            (unconfirmed(DUPLICATE_KEY), Fault::Unavailable, false),
+            (unconfirmed(OUT_OF_DISK_SPACE), Fault::Unavailable, false),
+            // Not primary, recovering, out of time, not allowed.
+            (command(10_107), Fault::Unavailable, false),
+            (command(13_436), Fault::Unavailable, false),
+            (command(50), Fault::Unavailable, false),
+            (command(13), Fault::Unavailable, false),
+            (lost, Fault::Unavailable, false),
+        ] {
+            assert_eq!(Fault::of(&error), fault, "{error}");
+            assert_eq!(AppendError::from(fault).has_no_side_effects(), certain, "{error}");
+        }
+    }
+
+    #[test]
+    fn logs_quote_nothing_the_server_says() {
+        let said = deserialize_from_document(doc! { "code": 11_000, "errmsg": "dup key: secret" }).unwrap();
+        let error = Error::from(ErrorKind::Write(WriteFailure::WriteError(said)));
+        assert_eq!(describe(&error), ("write refused", Some(11_000)));
+    }
+}

@@ -1,11 +1,11 @@
 //! No request reads more of the database than its answer is worth, however much is stored: every command the log
-//! sends is caught and explained by the real engine.
+//! sends is caught and explained by the real engine. And each carries the concerns that the promises rest on.
 
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use frame_log::{
-    FrameLog as _, Keep, Limit, MailboxId, Mailboxes as _, NewPackage,
+    FrameLog as _, Keep, Limit, MailboxId, Mailboxes as _, Meta as _, MetaKey, MetaValue, NewPackage,
     conformance::{group, id, record},
 };
 use mongodb::{
@@ -14,10 +14,11 @@ use mongodb::{
     event::{EventHandler, command::CommandEvent},
 };
 use protocol::{Seq, UnixSeconds};
-use servers::Mongo;
+use servers::{Mongo, MongoJava};
 
-use crate::{ConnectionString, MongoFrameLog, Options, open::client_options};
+use crate::{ConnectionString, Deployment, MongoFrameLog, Options, open::client_options};
 
+const SOME: MetaKey = MetaKey::new("some");
 const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 
 /// Keys and documents looked at by one command, as the engine explains it.
@@ -161,4 +162,56 @@ async fn requests_read_about_as_much_as_they_answer() {
     for (command, cost) in watched.costs().await {
         assert!(cost.keys <= 51 && cost.documents <= 50, "{cost:?}: {command}");
     }
+}
+
+/// On what looks like a replica set, nothing asks for less than a majority, whatever the connection string says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_names_its_concern() {
+    let server = MongoJava::start().await.unwrap();
+    let weak = "w=1&journal=false&readConcernLevel=local&readPreference=secondary&retryWrites=false";
+    let watched = Watched::open(format!("{}&{weak}", server.uri())).await;
+    let log = &watched.log;
+    assert_eq!(log.deployment(), Deployment::ReplicaSet);
+    let g = group(1);
+    for n in 0..4 {
+        log.append(&g, Seq::new(n), record(n)).await.unwrap();
+    }
+    log.append(&g, Seq::new(1), record(9)).await.unwrap_err();
+    log.read(&g, Seq::ZERO, Limit::MAX).await.unwrap();
+    log.find(&g, &id(2)).await.unwrap().unwrap();
+    log.groups(None, 5).await.unwrap();
+    log.put_snapshot(&g, Seq::new(1), Bytes::from_static(b"one")).await.unwrap();
+    log.put_snapshot(&g, Seq::new(2), Bytes::from_static(b"two")).await.unwrap();
+    log.snapshot(&g, None).await.unwrap();
+    log.drop_snapshots(&g, Seq::new(2)).await.unwrap();
+    log.prune(&g, Seq::new(2), Keep::Nothing).await.unwrap();
+    log.save(SOME, MetaValue::new(vec![1])).await.unwrap();
+    log.replace(SOME, Some(MetaValue::new(vec![1])), MetaValue::new(vec![2])).await.unwrap();
+    log.claim(&MailboxId::new([1; 32]), NOW).await.unwrap();
+    let commands = std::mem::take(&mut *watched.commands.lock().unwrap());
+    let (mut reads, mut writes) = (0, 0);
+    for command in commands {
+        let name = command.keys().next().unwrap().as_str();
+        match name {
+            "find" => {
+                // Only looks for a frame id go to the primary's own state.
+                let by_id = command.get_document("filter").unwrap().contains_key("i");
+                let level = command.get_document("readConcern").unwrap().get_str("level").unwrap();
+                assert_eq!(level, if by_id { "local" } else { "majority" }, "{command}");
+                reads += 1;
+            }
+            "insert" | "update" | "delete" | "findAndModify" | "createIndexes" => {
+                let concern = command.get_document("writeConcern").unwrap();
+                assert_eq!(concern.get_str("w").unwrap(), "majority", "{command}");
+                assert!(concern.get_bool("j").unwrap(), "{command}");
+                assert!(concern.contains_key("wtimeout"), "{command}");
+                writes += 1;
+            }
+            "hello" | "listIndexes" | "getMore" | "killCursors" => {}
+            other => panic!("{other} has not been thought about: {command}"),
+        }
+        let preference = command.get_document("$readPreference").and_then(|p| p.get_str("mode"));
+        assert!(preference.is_err() || preference.is_ok_and(|mode| mode.starts_with("primary")), "{command}");
+    }
+    assert!(reads > 15 && writes > 20, "{reads} reads, {writes} writes");
 }

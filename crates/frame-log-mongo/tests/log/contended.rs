@@ -1,16 +1,13 @@
 //! Sixty-four appends for one position, from two processes' worth of logs: one winner, and everybody learns the truth.
-#![allow(clippy::expect_used, clippy::panic, reason = "test helpers")]
-
-#[path = "support/databases.rs"]
-mod databases;
 
 use std::sync::Arc;
 
-use databases::{cycles, name, open};
 use frame_log::{AppendError, FrameLog as _, Limit, StoredRecord, conformance};
 use protocol::Seq;
 use servers::Mongo;
 use tokio::{sync::Barrier, task::JoinSet};
+
+use crate::databases::{cycles, name, open};
 
 const PAIRS: u64 = 32;
 
@@ -21,7 +18,7 @@ async fn one_winner_and_the_truth_for_the_others() {
     let database = name();
     let logs = [open(&server.uri(), &database).await, open(&server.uri(), &database).await];
     let group = conformance::group(1);
-    for round in 0..cycles(25) {
+    for round in 0..cycles(12) {
         let at = Seq::new(round);
         let next = Seq::new(round + 1);
         let start = Arc::new(Barrier::new(64));

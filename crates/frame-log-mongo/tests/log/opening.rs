@@ -1,10 +1,5 @@
 //! Opening checks what it finds, makes what is missing, and says what an operator can do.
-#![allow(clippy::expect_used, clippy::panic, reason = "test helpers")]
 
-#[path = "support/databases.rs"]
-mod databases;
-
-use databases::{behind, hasty, name, open};
 use frame_log::{FrameLog as _, conformance};
 use frame_log_mongo::{ConnectionString, Deployment, MongoFrameLog, OpenError, Options};
 use mongodb::{
@@ -15,6 +10,8 @@ use mongodb::{
 use protocol::Seq;
 use servers::{Mongo, Port};
 use tokio::task::JoinSet;
+
+use crate::databases::{behind, hasty, name, open};
 
 async fn refusal(uri: &str, database: &str) -> OpenError {
     MongoFrameLog::open(hasty(uri, database)).await.expect_err("refused")

@@ -1,9 +1,5 @@
 //! The engine is killed under 32 writers, again and again: what was acknowledged is there, whole and in order, and the
 //! log object recovers by itself.
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
-
-#[path = "support/databases.rs"]
-mod databases;
 
 use std::{
     sync::{
@@ -13,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use databases::{cycles, hasty, name};
 use frame_log::{AppendError, FrameLog as _, Limit, Record, conformance};
 use frame_log_mongo::MongoFrameLog;
 use protocol::{GroupId, Seq};
@@ -22,6 +17,8 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+
+use crate::databases::{cycles, hasty, name};
 
 const WRITERS: u64 = 32;
 const GROUPS: u64 = 8;

@@ -1,12 +1,9 @@
 //! The log in `MongoDB` keeps the contract: on the storage engine itself, and on a replica set if there is one.
-#![allow(clippy::expect_used, reason = "test helpers")]
 
-#[path = "support/databases.rs"]
-mod databases;
-
-use databases::Databases;
 use frame_log::conformance;
 use servers::{Mongo, MongoJava, replica_set};
+
+use crate::databases::Databases;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn keeps_the_contract() {

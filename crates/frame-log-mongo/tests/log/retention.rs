@@ -1,17 +1,14 @@
 //! Several prune one group at once while others read it: each frame is counted once, the horizon never goes back, and no
 //! page shows a hole above it.
-#![allow(clippy::expect_used, reason = "test helpers")]
-
-#[path = "support/databases.rs"]
-mod databases;
 
 use std::sync::Arc;
 
-use databases::{name, open};
 use frame_log::{FrameLog as _, Keep, Limit, conformance};
 use protocol::Seq;
 use servers::Mongo;
 use tokio::task::JoinSet;
+
+use crate::databases::{name, open};
 
 const RECORDS: u64 = 1_500;
 

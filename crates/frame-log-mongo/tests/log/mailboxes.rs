@@ -1,19 +1,16 @@
 //! Two nodes on one database cannot overrun a mailbox's rules together.
-#![allow(clippy::expect_used, reason = "test helpers")]
-
-#[path = "support/databases.rs"]
-mod databases;
 
 use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use databases::{behind, name, open};
 use frame_log::{MAX_PACKAGES, MailboxError, MailboxId, Mailboxes as _, NewPackage, Put};
 use frame_log_mongo::MongoFrameLog;
 use mongodb::bson::{Document, doc};
 use protocol::UnixSeconds;
 use servers::Mongo;
 use tokio::task::JoinSet;
+
+use crate::databases::{behind, name, open};
 
 const NOW: UnixSeconds = UnixSeconds::new(1_700_000_000);
 

@@ -1,11 +1,6 @@
 //! What is stored is changed behind the log's back: it serves no byte it is not sure of, and says where.
-#![allow(clippy::expect_used, reason = "test helpers")]
-
-#[path = "support/databases.rs"]
-mod databases;
 
 use bytes::Bytes;
-use databases::{behind, name, open};
 use frame_log::{AppendError, FrameLog as _, Limit, Meta as _, MetaKey, MetaValue, ReadError, conformance};
 use mongodb::{
     Collection,
@@ -13,6 +8,8 @@ use mongodb::{
 };
 use protocol::{GroupId, Seq};
 use servers::Mongo;
+
+use crate::databases::{behind, name, open};
 
 fn bytes(bytes: &[u8]) -> Bson {
     Bson::Binary(mongodb::bson::Binary { subtype: BinarySubtype::Generic, bytes: bytes.to_vec() })
