@@ -215,3 +215,40 @@ async fn every_request_names_its_concern() {
     }
     assert!(reads > 15 && writes > 20, "{reads} reads, {writes} writes");
 }
+
+/// A server alone shows what its journal lacks. What another process wrote is told after a write that waited for the
+/// journal, once; what this one wrote was waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_alone_is_asked_for_its_journal() {
+    let server = Mongo::start().await.unwrap();
+    let watched = Watched::open(server.uri()).await;
+    let other =
+        MongoFrameLog::open(Options::new(ConnectionString::new(server.uri()), "plans")).await.unwrap();
+    let flushes = || {
+        let commands = std::mem::take(&mut *watched.commands.lock().unwrap());
+        let journaled =
+            |c: &&Document| c.get_document("writeConcern").is_ok_and(|w| w.get_bool("j").unwrap());
+        let flush =
+            |c: &&Document| c.get_str("update").is_ok_and(|collection| collection == "meta") && journaled(c);
+        commands.iter().filter(flush).count()
+    };
+    watched.forget();
+    let g = group(1);
+    watched.log.append(&g, Seq::ZERO, record(0)).await.unwrap();
+    watched.log.head(&g).await.unwrap();
+    assert_eq!(flushes(), 0, "written by this process");
+    for (n, ask) in (1..).zip(["head", "page", "find", "append"]) {
+        other.append(&g, Seq::new(n), record(n)).await.unwrap();
+        match ask {
+            "head" => assert_eq!(watched.log.head(&g).await, Ok(Some(Seq::new(n)))),
+            "page" => {
+                assert_eq!(watched.log.read(&g, Seq::new(n), Limit::MAX).await.unwrap().records.len(), 1)
+            }
+            "find" => assert!(watched.log.find(&g, &id(n)).await.unwrap().is_some()),
+            _ => assert!(watched.log.append(&g, Seq::new(n), record(n)).await.is_err()),
+        }
+        assert!(flushes() > 0, "told by {ask}");
+        watched.log.head(&g).await.unwrap();
+        assert_eq!(flushes(), 0, "known since {ask}");
+    }
+}
