@@ -20,13 +20,17 @@ use mongodb::{
     change_stream::{ChangeStream, event::ResumeToken},
     options::ReadConcern,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     SourceOptions, failure,
     place::{self, Token},
     server,
 };
+
+/// Between two questions at least, while there is nothing new. A server waits longer than this before it says so; what
+/// stands in for one may not.
+const PACE: Duration = Duration::from_millis(10);
 
 /// Follows the inserts of a collection.
 #[derive(Debug)]
@@ -171,6 +175,7 @@ impl Reader {
             return Ok(self.arrive(after, SourceItem::Idle));
         }
         loop {
+            let asked = Instant::now();
             // At most one question to the server; after a broken connection the driver asks the next one by itself.
             match timeout(self.longest, self.stream.next_if_any()).await {
                 Ok(Ok(Some(event))) => {
@@ -186,6 +191,7 @@ impl Reader {
                     if self.at.as_ref() != Some(&after) {
                         return Ok(self.arrive(after, SourceItem::Idle));
                     }
+                    sleep_until(asked + PACE).await;
                 }
                 Ok(Err(error)) => return Err(failure::of(&error)),
                 Err(_) => {

@@ -183,6 +183,24 @@ async fn silence_and_then_a_burst() {
     assert_eq!(next_record(&mut late).await.1, 0);
 }
 
+/// A server that answers at once that there is nothing is not asked at once again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn silence_costs_little() {
+    let server = MongoJava::start().await.unwrap();
+    let proxy = Proxy::to_port(server.port()).await.unwrap();
+    let uri = format!("mongodb://127.0.0.1:{}/?directConnection=true", proxy.port());
+    let bench = Bench::of(&uri).await;
+    let start = bench.source.now().await.unwrap();
+    let mut stream = bench.open(&start).await;
+    next(&mut stream).await.unwrap();
+    let before = proxy.bytes_up();
+    let silence = tokio::time::timeout(Duration::from_secs(1), next(&mut stream)).await;
+    assert!(silence.is_err(), "{silence:?}");
+    // A question has some 150 bytes, and comes no more than a hundred times a second.
+    let sent = proxy.bytes_up() - before;
+    assert!(sent < 30_000, "{sent} bytes were sent in a second of silence");
+}
+
 /// Two readers of two halves see all between them, each its own, under load.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_readers_share_the_buckets() {
