@@ -40,7 +40,7 @@ use crate::{
 /// Buckets of the limiters that concern addresses and tokens, 16 bytes each and row.
 const BUCKETS: usize = 1 << 14;
 
-/// How often it is looked whether the log has begun another life.
+/// How often it is looked whether the log has begun another life; more often where groups are looked after more often.
 const LIFE_EVERY: Duration = Duration::from_secs(10);
 
 /// A node could not start.
@@ -160,7 +160,8 @@ impl NodeBuilder {
     }
 
     /// Says that a relay carries what is written through NATS, under which names. The node then listens to the groups
-    /// that are followed here, and the source given to [`Self::others`] is used only while NATS is away.
+    /// that are followed here, and the source given to [`Self::others`], without which this means nothing, is used only
+    /// while NATS is away.
     #[must_use]
     pub fn nats(mut self, connection: Connection, names: Names) -> Self {
         self.nats = Some((connection, names));
@@ -396,7 +397,7 @@ impl Node {
         }
         let mine = frame_log::LogLife::new(self.app.follow.stream_epoch.get());
         loop {
-            tokio::time::sleep(LIFE_EVERY).await;
+            tokio::time::sleep(LIFE_EVERY.min(self.config.feed.look_every.get())).await;
             match current_life(&*self.app.groups.env().store).await {
                 Ok(life) if life == mine => {}
                 Ok(_) => return,

@@ -52,23 +52,62 @@ impl Group {
 
     /// Asks the log where the group is, unless somebody does so who began after this call.
     async fn look(&self, env: &Env) -> Result<(), Failure> {
-        let looks = &self.0.looks;
-        let before = looks.begun.load(Ordering::Acquire);
-        let mut ended = looks.ended.lock().await;
+        let look = async || {
+            if let Some(head) = env.store.head(&self.id()).await? {
+                self.hint(head);
+            }
+            Ok(())
+        };
+        self.0.looks.share(look).await
+    }
+}
+
+impl Looks {
+    /// Looks, or takes the outcome of a look that somebody else began after this call.
+    async fn share(&self, look: impl AsyncFnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        let before = self.begun.load(Ordering::Acquire);
+        let mut ended = self.ended.lock().await;
         if ended.0 > before {
             return ended.1.clone().map_or(Ok(()), Err);
         }
-        let number = looks.begun.fetch_add(1, Ordering::AcqRel) + 1;
-        let outcome = match env.store.head(&self.id()).await {
-            Ok(head) => {
-                if let Some(head) = head {
-                    self.hint(head);
-                }
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        };
+        let number = self.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let outcome = look().await;
         *ended = (number, outcome.clone().err());
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, atomic::AtomicUsize};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn many_share_a_look_that_began_after_they_asked() {
+        let (looks, count) = (Arc::new(Looks::default()), Arc::new(AtomicUsize::new(0)));
+        let ask = |outcome: Result<(), Failure>| {
+            let (looks, count) = (Arc::clone(&looks), Arc::clone(&count));
+            tokio::spawn(async move {
+                let look = async || {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    outcome
+                };
+                looks.share(look).await
+            })
+        };
+        let first = ask(Ok(()));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        // Halfway through it: too late for these, who share the next one.
+        let rest: Vec<_> = (0..100).map(|_| ask(Err(Failure::StorageUnavailable))).collect();
+        assert_eq!(first.await.unwrap(), Ok(()));
+        for one in rest {
+            assert_eq!(one.await.unwrap(), Err(Failure::StorageUnavailable));
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+        assert_eq!(ask(Ok(())).await.unwrap(), Ok(()));
+        assert_eq!(count.load(Ordering::Relaxed), 3);
     }
 }

@@ -205,9 +205,11 @@ async fn what_one_of_them_pruned_none_promises() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_begins_another_life_ends_its_nodes() {
-    let (one, two) = pair(|_| ()).await;
+    let often = |config: &mut node::config::Config| config.feed.look_every = Period::from_millis(200);
+    let (one, two) = pair(often).await;
     // Somebody brings the store back from a copy and starts a node that says so.
     let mut config = generous();
+    often(&mut config);
     config.store.restored = true;
     let restored = Site::with(SiteOptions {
         store: one.store.clone(),
@@ -219,7 +221,7 @@ async fn a_log_that_begins_another_life_ends_its_nodes() {
     })
     .await;
     soon(async { tokio::join!(one.node.superseded(), two.node.superseded()) }).await;
-    let ended = tokio::time::timeout(Duration::from_secs(11), restored.node.superseded()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(1), restored.node.superseded()).await;
     assert!(ended.is_err());
     for site in [one, two, restored] {
         site.stop().await;
