@@ -88,6 +88,9 @@ pub(crate) struct DemoArgs {
     /// Keep the demonstration's folders here instead of deleting them.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+    /// Play it against a server that runs already, instead of one of its own.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

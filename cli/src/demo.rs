@@ -1,7 +1,11 @@
 //! `kith demo`: a group of five, over real HTTP, against a real server; then what members see beside what the server
 //! stores.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use frame_log::{FrameLog as _, Limit};
@@ -27,9 +31,10 @@ const TEXTS: &[&str] = &[
     "Saturday at nine, at the old pier",
 ];
 
-/// The server of the demonstration.
+/// A server of the demonstration's own.
 struct Server {
     address: String,
+    data: PathBuf,
     trigger: shutdown::Trigger,
     task: JoinHandle<Result<(), node::RunError>>,
 }
@@ -38,7 +43,7 @@ pub(crate) async fn demo(cli: &Cli, args: &DemoArgs) -> Result<()> {
     let temporary = tempfile::tempdir().context("there is no folder for temporary files")?;
     let folder = args.keep.as_deref().unwrap_or_else(|| temporary.path());
     tokio::select! {
-        done = play(cli, folder) => done?,
+        done = play(cli, args, folder) => done?,
         // The folder is removed on the way out.
         _ = tokio::signal::ctrl_c() => return Ok(()),
     }
@@ -48,12 +53,17 @@ pub(crate) async fn demo(cli: &Cli, args: &DemoArgs) -> Result<()> {
     Ok(())
 }
 
-async fn play(cli: &Cli, folder: &Path) -> Result<()> {
-    let data = folder.join("server");
-    let server = start(&data).await?;
+async fn play(cli: &Cli, args: &DemoArgs, folder: &Path) -> Result<()> {
+    let own = match args.server {
+        Some(_) => None,
+        None => Some(start(folder.join("server")).await?),
+    };
+    let address = match (&own, &args.server) {
+        (Some(server), _) => server.address.clone(),
+        (None, address) => address.clone().unwrap_or_default(),
+    };
     say(format_args!(
-        "A server listens on {}. Five people make identities, each in a home of their own.",
-        server.address
+        "A server listens on {address}. Five people make identities, each in a home of their own."
     ))?;
     let ann = person(cli, folder, "Ann").await?;
     let ben = person(cli, folder, "Ben").await?;
@@ -62,7 +72,7 @@ async fn play(cli: &Cli, folder: &Path) -> Result<()> {
     let eve = person(cli, folder, "Eve").await?;
 
     say("Ann founds a group. The server checks a proof that the group's first key was made as it should.")?;
-    let trip = ann.create_group("Trip", &server.address, Suite::Aes256Gcm).await?;
+    let trip = ann.create_group("Trip", &address, Suite::Aes256Gcm).await?;
     say(
         "She makes a link for three. Ben, Cleo and Eve join by it: each adds itself, with a secret nobody else knows.",
     )?;
@@ -71,7 +81,7 @@ async fn play(cli: &Cli, folder: &Path) -> Result<()> {
     let cleos = cleo.join(&link).await?;
     let eves = eve.join(&link).await?;
     say("Dan gives her his contact; she invites him by name, and only he can take the place.")?;
-    let contact = dan.contact(&server.address).await?;
+    let contact = dan.contact(&address).await?;
     let dans = dan.join(&trip.invite_contact(&contact, WEEK).await?).await?;
 
     say("They write. A message needs no proof.")?;
@@ -94,12 +104,22 @@ async fn play(cli: &Cli, folder: &Path) -> Result<()> {
     agree(&[&trip, &bens, &cleos]).await?;
     let seen = entries(&cleos).await?;
     let dans_last = entries(&dans).await?;
-    let (id, address) = (trip.id(), server.address.clone());
-    stop(server).await?;
-
-    show(&data, id, &seen).await?;
     let last = dans_last.last().map(|e| e.what.clone());
     ensure!(matches!(last, Some(What::RemovedSelf)), "Dan was not told of his removal");
+
+    // What a server of others stores is not ours to open.
+    let Some(server) = own else {
+        output::line("")?;
+        output::line("what Cleo sees")?;
+        for (seq, text) in texts(&seen) {
+            output::line(format_args!("{seq:>4}  {text}"))?;
+        }
+        output::line("")?;
+        return output::line("Dan and Eve read what was written while they were members, and nothing since.");
+    };
+    let data = server.data.clone();
+    stop(server).await?;
+    show(&data, trip.id(), &seen).await?;
     let secrets = identities(&[&ann, &ben, &cleo, &dan, &eve]);
     let found = search(&data, &secrets)?;
     ensure!(found.is_empty(), "found at the server: {found:?}");
@@ -119,15 +139,15 @@ fn say(text: impl core::fmt::Display) -> Result<()> {
     output::line(format_args!("• {text}"))
 }
 
-async fn start(data: &Path) -> Result<Server> {
+async fn start(data: PathBuf) -> Result<Server> {
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no port can be listened on")?;
     let address = format!("http://{}", listener.local_addr()?);
     let mut config = Config::default();
     config.proofs.development = true;
-    config.store.data = data.to_owned();
+    config.store.data.clone_from(&data);
     let (trigger, stopping) = shutdown::channel();
     let task = tokio::spawn(node::run(config, listener, stopping));
-    Ok(Server { address, trigger, task })
+    Ok(Server { address, data, trigger, task })
 }
 
 async fn stop(server: Server) -> Result<()> {
@@ -157,12 +177,18 @@ async fn entries(group: &Group) -> Result<Vec<Entry>> {
     Ok(group.entries(Position(0), 1_000).await?)
 }
 
-/// Left what Cleo sees, right what the server has.
-async fn show(data: &Path, group: GroupId, seen: &[Entry]) -> Result<()> {
+/// What a member sees at each place of the log.
+fn texts(seen: &[Entry]) -> BTreeMap<u64, String> {
     let mut texts: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for entry in seen {
         texts.entry(entry.seq).or_default().push(described(entry));
     }
+    texts.into_iter().map(|(seq, texts)| (seq, texts.join("; "))).collect()
+}
+
+/// Left what Cleo sees, right what the server has.
+async fn show(data: &Path, group: GroupId, seen: &[Entry]) -> Result<()> {
+    let texts = texts(seen);
     let log = {
         let data = data.to_owned();
         let open = move || EmbeddedFrameLog::open(data, frame_log_embedded::Options::default());
@@ -175,8 +201,8 @@ async fn show(data: &Path, group: GroupId, seen: &[Entry]) -> Result<()> {
         let page = log.read(&group, from, Limit::MAX).await?;
         for record in &page.records {
             let seq = record.seq.get();
-            let left = texts.get(&seq).map(|t| t.join("; ")).unwrap_or_default();
-            let left: String = left.chars().take(52).collect();
+            let left: String =
+                texts.get(&seq).map(String::as_str).unwrap_or_default().chars().take(52).collect();
             output::line(format_args!("{seq:>4}  {left:<52} {}", stored(record)))?;
         }
         match page.records.last() {
