@@ -8,6 +8,7 @@ mod keys;
 mod output;
 mod progress;
 mod serve;
+mod settings;
 
 use std::{io::Write as _, process::ExitCode};
 

@@ -1,20 +1,22 @@
-//! `kith serve`: node and frame log in one process.
+//! `kith serve`: node and frame log in one process, and the relay where it is told of a NATS.
 
 use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
-use node::config::Config;
-use service_kit::{config, logging, shutdown};
+use message_relay::Beside;
+use node::OpenStore;
+use service_kit::{config, logging, metrics::Metrics, shutdown};
 use tokio::net::TcpListener;
 
-use crate::args::ServeArgs;
+use crate::{args::ServeArgs, settings::ServeSettings};
 
 /// Runs a server until it is told to stop, or prints its settings.
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
-    let (settings, local) = settings(args)?;
+    let (all, local) = settings(args)?;
     if args.config.print_config {
-        return Ok(std::io::stdout().write_all(config::render(&settings)?.as_bytes())?);
+        return Ok(std::io::stdout().write_all(config::render(&all)?.as_bytes())?);
     }
+    let (settings, nats, relay) = all.split();
     logging::init(&settings.log)?;
     // Before anything is said about serving; the node reads them once more.
     let parameters = settings.proofs.clone();
@@ -28,12 +30,27 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if local {
         warn_local();
     }
-    Ok(node::run(settings, listener, stopping).await?)
+    let Some(nats) = nats else {
+        return Ok(Box::pin(node::run(settings, listener, stopping)).await?);
+    };
+    let opened = OpenStore::open(&settings.store).await?;
+    let (store, source) = (opened.store.clone(), opened.source.clone());
+    let ended = match Beside::prepare(&nats, relay, store.clone(), store, source).await {
+        Ok(relay) => {
+            let beside = |metrics: &mut Metrics, stopping| relay.start(metrics, stopping);
+            Box::pin(node::run_beside(settings, &opened, listener, stopping, beside))
+                .await
+                .map_err(Into::into)
+        }
+        Err(error) => Err(error.into()),
+    };
+    opened.close().await;
+    ended
 }
 
 /// Defaults, then the file, then the environment, then the flags. With no word about proof parameters anywhere, a server
 /// for this machine alone takes those for development; the second value says that it did.
-fn settings(args: &ServeArgs) -> Result<(Config, bool)> {
+fn settings(args: &ServeArgs) -> Result<(ServeSettings, bool)> {
     let mut sources = args.config.sources();
     let mut set = |key: &str, value: Option<String>| {
         sources.overrides.extend(value.map(|value| (key.to_owned(), value)));
@@ -43,14 +60,14 @@ fn settings(args: &ServeArgs) -> Result<(Config, bool)> {
     set("listen.origin", args.origin.clone());
     let told = |(name, _): &(String, String)| name.to_lowercase().replace("__", ".").contains("proofs.");
     let bare = sources.file.is_none() && !sources.environment.iter().chain(&sources.overrides).any(told);
-    let mut settings: Config = config::load(&sources)?;
+    let mut settings: ServeSettings = config::load(&sources)?;
     let local = bare && is_local(&settings);
     settings.proofs.development |= local;
     Ok((settings, local))
 }
 
 /// Whether nobody on another machine can reach it.
-fn is_local(settings: &Config) -> bool {
+fn is_local(settings: &ServeSettings) -> bool {
     let origin = settings.listen.origin.as_ref().map(ToString::to_string);
     let here = |origin: &String| {
         ["http://127.", "http://localhost:", "http://[::1]"].iter().any(|start| origin.starts_with(start))
@@ -69,7 +86,7 @@ fn warn_local() {
 }
 
 /// One line for people, on standard error beside the log.
-fn announce(settings: &Config, listener: &TcpListener) -> Result<()> {
+fn announce(settings: &node::config::Config, listener: &TcpListener) -> Result<()> {
     let address = listener.local_addr()?;
     let folder = settings.store.data.display();
     let mut out = std::io::stderr().lock();

@@ -83,6 +83,10 @@ pub fn begin(life: LogLife, made: Made, stream: u64, last: Option<&Last>, kept: 
     if last.is_some_and(|last| last.life != life) {
         return Begin::Scan(Reason::OtherLife);
     }
+    if last.is_none() && stream > 0 && kept.is_none_or(|kept| kept.made == made) {
+        // Aged away, or purged: that cannot be told, and to look costs little where so little has happened.
+        return Begin::Scan(Reason::Missing);
+    }
     match kept {
         // The cursor was kept after the stream's last message, so it is at least as far.
         Some(kept) if kept.made == made && kept.life == life.get() && kept.sequence == stream => {
@@ -103,8 +107,7 @@ pub fn begin(life: LogLife, made: Made, stream: u64, last: Option<&Last>, kept: 
     match last {
         Some(Last { place: Some(place), .. }) => Begin::Follow(place.clone()),
         Some(Last { place: None, .. }) => Begin::Scan(Reason::Unfinished),
-        None if stream == 0 && kept.is_none() => Begin::Scan(Reason::FirstStart),
-        None => Begin::Scan(Reason::PlaceLost),
+        None => Begin::Scan(Reason::FirstStart),
     }
 }
 
@@ -164,14 +167,14 @@ mod tests {
         assert_eq!(decide(5, Some(last(3, Some(1))), None), Begin::Follow(place(1)));
         assert_eq!(decide(5, Some(last(3, Some(1))), Some(kept(1_000, 3, 5))), Begin::Follow(place(9)));
         assert_eq!(decide(6, Some(last(3, Some(1))), Some(kept(1_000, 3, 5))), Begin::Follow(place(1)));
-        assert_eq!(decide(5, None, Some(kept(1_000, 3, 5))), Begin::Follow(place(9)), "all aged away");
         assert_eq!(decide(0, None, Some(kept(1_000, 3, 0))), Begin::Follow(place(9)), "nothing yet");
     }
 
     #[test]
     fn otherwise_the_log_is_gone_through() {
         assert_eq!(decide(0, None, None), Begin::Scan(Reason::FirstStart));
-        assert_eq!(decide(5, None, None), Begin::Scan(Reason::PlaceLost));
+        assert_eq!(decide(5, None, None), Begin::Scan(Reason::Missing));
+        assert_eq!(decide(5, None, Some(kept(1_000, 3, 5))), Begin::Scan(Reason::Missing));
         assert_eq!(decide(0, None, Some(kept(999, 3, 5))), Begin::Scan(Reason::StreamWiped));
         assert_eq!(
             decide(4, Some(last(3, Some(1))), Some(kept(1_000, 3, 5))),
@@ -181,7 +184,7 @@ mod tests {
             decide(5, Some(last(2, Some(1))), Some(kept(1_000, 3, 5))),
             Begin::Scan(Reason::OtherLife)
         );
-        assert_eq!(decide(5, None, Some(kept(1_000, 2, 5))), Begin::Scan(Reason::OtherLife));
+        assert_eq!(decide(0, None, Some(kept(1_000, 2, 0))), Begin::Scan(Reason::OtherLife));
         assert_eq!(decide(5, Some(last(3, None)), None), Begin::Scan(Reason::Unfinished));
         assert_eq!(decide(2, Some(last(3, None)), Some(kept(999, 3, 5))), Begin::Scan(Reason::StreamWiped));
         assert_eq!(decide(2, Some(last(3, Some(1))), Some(kept(999, 3, 5))), Begin::Follow(place(1)));

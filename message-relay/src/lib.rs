@@ -13,7 +13,9 @@
 //! Start with [`Relay`].
 
 mod backoff;
+mod beside;
 mod bucket;
+mod coordinate;
 pub mod cursor;
 mod lead;
 pub mod lease;
@@ -28,6 +30,8 @@ mod settings;
 mod target;
 pub mod window;
 
+pub use beside::Beside;
+pub use frame_feed_nats::NatsSettings;
 pub use metrics::{RelayMetrics, Retry};
 pub use relay::{Ends, Relay};
 pub use settings::RelaySettings;

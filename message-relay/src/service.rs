@@ -130,7 +130,7 @@ pub enum RunError {
 
 /// Runs the relay until `shutdown` is requested, then hands over in order.
 ///
-/// Database and NATS are waited for, and it is said so; measurements and health are answered meanwhile.
+/// Database and NATS are waited for, and it is said so; measurements and health are answered once both are there.
 ///
 /// # Errors
 /// [`RunError`]: settings, credentials or a database that cannot be used. Nothing of that passes by waiting.
@@ -196,7 +196,11 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), RunError> {
 }
 
 /// Frames for nodes, and publications for a Centrifugo if they are wanted.
-fn outputs(settings: &RelaySettings, names: &Names, key: &FeedKey) -> Result<Vec<Arc<dyn Output>>, RunError> {
+pub(crate) fn outputs(
+    settings: &RelaySettings,
+    names: &Names,
+    key: &FeedKey,
+) -> Result<Vec<Arc<dyn Output>>, RunError> {
     let frames = Frames::new(names.clone(), key.clone(), settings.streams.clone());
     let mut outputs: Vec<Arc<dyn Output>> = vec![Arc::new(frames)];
     if settings.centrifugo.enabled {

@@ -33,5 +33,5 @@ mod verify;
 
 pub use builder::{Node, NodeBuilder, StartError};
 pub use keys::ParametersError;
-pub use run::{RunError, run, run_on};
+pub use run::{RunError, run, run_beside, run_on};
 pub use store::{OpenStore, OpenStoreError, SharedStore, Store};

@@ -83,6 +83,24 @@ pub async fn run_on(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
+    let nothing = |_: &mut Metrics, stopping: Shutdown| async move { stopping.requested().await };
+    run_beside(config, opened, listener, shutdown, nothing).await
+}
+
+/// As [`run_on`], with something else beside the node on the same store.
+///
+/// `beside` is called once the node is ready: it declares its measurements, which are shown with the node's, and gives
+/// what is to run until shutdown is requested and no shorter.
+///
+/// # Errors
+/// As [`run_on`]; also when what runs beside the node ends too early.
+pub async fn run_beside<B: Future<Output = ()> + Send + 'static>(
+    config: Config,
+    opened: &OpenStore,
+    listener: TcpListener,
+    shutdown: Shutdown,
+    beside: impl FnOnce(&mut Metrics, Shutdown) -> B,
+) -> Result<(), RunError> {
     let origin = match &config.listen.origin {
         Some(origin) => origin.clone(),
         None => origin_of(listener.local_addr().map_err(RunError::Listen)?).map_err(RunError::Origin)?,
@@ -117,6 +135,7 @@ pub async fn run_on(
         None => node,
     };
     let node = Arc::new(node.build(&mut scope, stopping.clone()).await.map_err(RunError::Start)?);
+    let beside = beside(&mut metrics, stopping.clone());
     let exposition = metrics.finish();
     announce(&listener);
 
@@ -124,6 +143,10 @@ pub async fn run_on(
     tasks.spawn("shutdown", async move {
         shutdown.requested().await;
         trigger.request();
+        Ok::<_, Infallible>(())
+    });
+    tasks.spawn("beside", async move {
+        beside.await;
         Ok::<_, Infallible>(())
     });
     tasks.spawn("background", {
