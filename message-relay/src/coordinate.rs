@@ -100,7 +100,15 @@ impl Coordinator {
         for lane in &self.relay.lanes {
             let seen = match self.tenures.get(&lane.index) {
                 Some(tenure) => Some(Seen { revision: tenure.revision, holder: Some(me.clone()) }),
-                None => bucket.get(&lane.key("lease")).await?.map(|(revision, value)| seen(revision, &value)),
+                None => {
+                    let kept = bucket.get(&lane.key("lease")).await?;
+                    // Under our own name without our knowing: written by a renewal whose answer was lost. We do not
+                    // lead, so nobody does, and it is there to be taken.
+                    kept.map(|(revision, value)| seen(revision, &value)).map(|mut seen| {
+                        seen.holder = seen.holder.filter(|holder| holder != me);
+                        seen
+                    })
+                }
             };
             let revision = seen.as_ref().map_or(0, |seen| seen.revision);
             let age = self.views.see(&lane.index, revision, Instant::now());
