@@ -72,6 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "proofs",
             "protocol",
             "ratchet-tree",
+            "servers",
             "service-kit",
         ],
     ),
