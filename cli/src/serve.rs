@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use message_relay::Beside;
-use node::OpenStore;
+use node::{OpenStore, config::StoreKind};
 use service_kit::{config, logging, metrics::Metrics, shutdown};
 use tokio::net::TcpListener;
 
@@ -88,9 +88,13 @@ fn warn_local() {
 /// One line for people, on standard error beside the log.
 fn announce(settings: &node::config::Config, listener: &TcpListener) -> Result<()> {
     let address = listener.local_addr()?;
-    let folder = settings.store.data.display();
+    let place = if settings.store.kind == StoreKind::Embedded {
+        settings.store.data.display().to_string()
+    } else {
+        format!("the database {}", settings.store.mongodb.database)
+    };
     let mut out = std::io::stderr().lock();
     // A closed standard error is no reason not to serve.
-    let _ = writeln!(out, "kith: serving on http://{address}, data in {folder}; Ctrl-C stops");
+    let _ = writeln!(out, "kith: serving on http://{address}, data in {place}; Ctrl-C stops");
     Ok(())
 }

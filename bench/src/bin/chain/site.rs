@@ -64,7 +64,7 @@ impl Site {
         );
         fs::write(&relay, settings)?;
         let relay = Program::new(program("message-relay")?).arg("--config").arg(relay);
-        let relay = relay.ready(Ready::Line("leads".into())).start().await?;
+        let relay = relay.ready(Ready::Line("leading".into())).start().await?;
         Ok(Self {
             name: "two nodes, MongoDB, relay, NATS",
             writes_to,
