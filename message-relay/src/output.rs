@@ -12,7 +12,10 @@ use std::{fmt::Debug, time::Duration};
 use async_nats::{HeaderMap, jetstream::stream::Stream};
 use async_trait::async_trait;
 use bytes::Bytes;
-use frame_feed_nats::{Connection, FrameMessage, streams::StreamError};
+use frame_feed_nats::{
+    Connection, FrameMessage, Names,
+    streams::{self, StreamError, StreamSettings},
+};
 use frame_log::{LogLife, Partition, Place};
 use protocol::{GroupId, Seq};
 use thiserror::Error;
@@ -55,6 +58,12 @@ pub struct Published {
     pub place: Option<Place>,
 }
 
+impl From<FrameMessage> for Published {
+    fn from(read: FrameMessage) -> Self {
+        Self { life: read.life, group: read.group, seq: read.record.seq, place: read.place }
+    }
+}
+
 /// A record of which no message can be made. It is parked, and later ones go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("no message can be made of the record: {0}")]
@@ -90,4 +99,16 @@ pub trait Output: Debug + Send + Sync + 'static {
     /// Which record a message carries that was found in the stream, `None` if it was not made by [`Self::write`] for
     /// this log.
     fn read(&self, subject: &str, headers: &HeaderMap, payload: Bytes) -> Option<Published>;
+}
+
+/// Makes a stream named as those of nodes are, if it is not there.
+async fn ensure(
+    connection: &Connection,
+    names: &Names,
+    partition: Partition,
+    settings: &StreamSettings,
+) -> Result<Stream, StreamError> {
+    let (stream, _) =
+        streams::ensure(connection.client(), &connection.jetstream(), names, partition, settings).await?;
+    Ok(stream)
 }

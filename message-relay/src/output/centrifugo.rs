@@ -21,7 +21,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use frame_feed_nats::{
     BadPrefix, Connection, FeedKey, FrameMessage, Names,
-    streams::{self, StreamError, StreamSettings},
+    streams::{StreamError, StreamSettings},
 };
 use frame_log::{Partition, StoredRecord};
 use protocol::GroupId;
@@ -132,10 +132,7 @@ impl Output for Centrifugo {
     }
 
     async fn ensure(&self, connection: &Connection, partition: Partition) -> Result<Stream, StreamError> {
-        let jetstream = connection.jetstream();
-        let client = connection.client();
-        let (stream, _) = streams::ensure(client, &jetstream, &self.names, partition, &self.settings).await?;
-        Ok(stream)
+        super::ensure(connection, &self.names, partition, &self.settings).await
     }
 
     fn write(&self, message: &FrameMessage) -> Result<Outgoing, Unfit> {
@@ -159,6 +156,6 @@ impl Output for Centrifugo {
         let frame = publication.frame.map(|frame| STANDARD.decode(frame)).transpose().ok()?;
         let frame = Bytes::from(frame.unwrap_or_default());
         let read = FrameMessage::decode(&self.names, &self.key, subject, Some(headers), frame).ok()?;
-        Some(Published { life: read.life, group: read.group, seq: read.record.seq, place: read.place })
+        Some(read.into())
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use frame_feed_nats::{
     Connection, FeedKey, FrameMessage, Names,
-    streams::{self, StreamError, StreamSettings},
+    streams::{StreamError, StreamSettings},
 };
 use frame_log::Partition;
 use protocol::GroupId;
@@ -49,10 +49,7 @@ impl Output for Frames {
     }
 
     async fn ensure(&self, connection: &Connection, partition: Partition) -> Result<Stream, StreamError> {
-        let jetstream = connection.jetstream();
-        let client = connection.client();
-        let (stream, _) = streams::ensure(client, &jetstream, &self.names, partition, &self.settings).await?;
-        Ok(stream)
+        super::ensure(connection, &self.names, partition, &self.settings).await
     }
 
     fn write(&self, message: &FrameMessage) -> Result<Outgoing, Unfit> {
@@ -65,6 +62,6 @@ impl Output for Frames {
 
     fn read(&self, subject: &str, headers: &HeaderMap, payload: Bytes) -> Option<Published> {
         let read = FrameMessage::decode(&self.names, &self.key, subject, Some(headers), payload).ok()?;
-        Some(Published { life: read.life, group: read.group, seq: read.record.seq, place: read.place })
+        Some(read.into())
     }
 }
