@@ -16,6 +16,8 @@ use tokio::{net::TcpStream, time};
 
 use crate::{log::Log, watchdog::Watchdog};
 
+pub(crate) mod family;
+
 /// How long anything in this crate is waited for. Much longer than anything takes, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at something that cannot be waited for.
@@ -226,6 +228,17 @@ impl Process {
     /// It does not run, or does not end in time.
     pub async fn terminate(&mut self, within: Duration) -> Result<ExitStatus> {
         signal(self.id()?, Signal::TERM)?;
+        self.wait(within).await
+    }
+
+    /// Asks the process to end as Ctrl-C does, which some programs understand in another way, and waits until it has, for
+    /// `within` at most.
+    ///
+    /// # Errors
+    ///
+    /// It does not run, or does not end in time.
+    pub async fn interrupt(&mut self, within: Duration) -> Result<ExitStatus> {
+        signal(self.id()?, Signal::INT)?;
         self.wait(within).await
     }
 
