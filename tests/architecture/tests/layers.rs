@@ -14,6 +14,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("e2ee", &["curve", "protocol", "ratchet-tree"]),
     ("group-state", &["curve", "protocol", "proofs", "ratchet-tree"]),
     ("api", &["curve", "protocol"]),
+    ("drop-state", &[]),
+    ("transistor", &["api", "drop-state", "service-kit"]),
     ("frame-log", &["protocol"]),
     ("frame-log-embedded", &["protocol", "frame-log"]),
     ("frame-log-mongo", &["protocol", "frame-log"]),
@@ -79,7 +81,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that know no I/O, clock or global randomness: bytes in, bytes out.
-const PURE: &[&str] = &["curve", "protocol", "ratchet-tree", "proofs", "ceremony", "group-state", "e2ee"];
+const PURE: &[&str] = &["curve", "protocol", "ratchet-tree", "proofs", "ceremony", "group-state", "e2ee", "drop-state"];
 
 /// outside crate -> the only crates of ours that may name it.
 const ONLY: &[(&str, &[&str])] = &[
@@ -87,8 +89,10 @@ const ONLY: &[(&str, &[&str])] = &[
     ("lsm-tree", &["frame-log-embedded"]),
     ("redb", &["frame-log-embedded"]),
     ("rusqlite", &["kith-client-sdk"]),
-    ("reqwest", &["kith-client-sdk"]),
-    ("axum", &["api", "service-kit", "node"]),
+    ("reqwest", &["kith-client-sdk", "transistor"]),
+    ("axum", &["api", "service-kit", "node", "transistor"]),
+    ("sqlx", &["transistor"]),
+    ("object_store", &["transistor"]),
     ("hpke", &["e2ee"]),
     ("mongodb", &["frame-log-mongo"]),
     ("async-nats", &["frame-feed-nats", "message-relay"]),

@@ -1,0 +1,9 @@
+//! Transistor: drops that are handed over once and then erased.
+//!
+//! It keeps ciphertext under an id, gives it to one reader and forgets it. It must never learn to open anything: links,
+//! keys and sealing are the clients' (`sealed-drop`), and not among its dependencies.
+//!
+//! A request crosses `http` → `drops` → [`store`] and `bodies`. Who may read is decided by a pure function in
+//! `drop-state`; a store applies it to one row in one transaction.
+
+pub mod store;
