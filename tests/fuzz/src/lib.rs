@@ -9,3 +9,4 @@ pub mod group_state;
 pub mod proofs;
 pub mod protocol;
 pub mod ratchet_tree;
+pub mod sealed_drop;
