@@ -6,12 +6,16 @@
 
 mod negotiate;
 mod operators;
+mod peer;
+mod proxies;
 mod request_id;
 mod respond;
 mod serve;
 
 pub use negotiate::{Accepted, Answer, Payload, Query};
 pub use operators::{OPERATORS, operators};
+pub use peer::Peer;
+pub use proxies::{Network, NetworkError};
 pub use request_id::RequestId;
 pub use respond::{Cause, Stack};
 pub use serve::{ServeError, serve};
@@ -32,10 +36,15 @@ pub struct HttpSettings {
     pub header_timeout: Period,
     /// Time from the head of a request to the head of its answer.
     pub request_timeout: Period,
+    /// How long a peer may take nothing of what is written to it before its connection is ended.
+    pub write_stall: Period,
     /// Longest request body, where a path does not say otherwise.
     pub max_body: ByteSize,
     /// Time connections have to end after a request to stop.
     pub drain: Period,
+    /// Proxies in front: of a connection from one of these, requests count as sent by the right-most address in
+    /// `X-Forwarded-For` that is none of these.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for HttpSettings {
@@ -45,8 +54,10 @@ impl Default for HttpSettings {
             max_streams: 128,
             header_timeout: Period::from_secs(10),
             request_timeout: Period::from_secs(30),
+            write_stall: Period::from_secs(60),
             max_body: ByteSize::from_kib(512),
             drain: Period::from_secs(10),
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -60,6 +71,7 @@ impl HttpSettings {
         positive(self.max_streams > 0, "max_streams");
         positive(!self.header_timeout.is_zero(), "header_timeout");
         positive(!self.request_timeout.is_zero(), "request_timeout");
+        positive(!self.write_stall.is_zero(), "write_stall");
         positive(self.max_body.get() > 0, "max_body");
     }
 }

@@ -9,19 +9,22 @@
 )]
 
 use core::{future::pending, time::Duration};
+use std::sync::Arc;
 
 use api::{Body as _, ErrorCode, Format, Problem, key_packages::MailboxStatus, paths::FramesQuery};
 use axum::{
     Router,
     body::{Body, to_bytes},
     extract::Path,
-    http::{Request, Response, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header},
+    middleware::map_response,
     response::IntoResponse,
     routing::{get, post},
 };
 use service_kit::{
     config::{ByteSize, Period},
-    http::{Accepted, Cause, HttpSettings, Payload, Query, Stack, serve},
+    http::{Accepted, Cause, HttpSettings, Payload, Peer, Query, Stack, serve},
+    limiter::{Limiter, Quota},
     metrics::{Exposition, Gauge, Metrics},
     shutdown,
 };
@@ -31,7 +34,10 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-const ROUTES: &[&str] = &["/ok/{id}", "/panic", "/hang", "/status", "/page", "/broken"];
+const ROUTES: &[&str] = &[
+    "/ok/{id}", "/panic", "/hang", "/status", "/page", "/broken", "/refuse", "/upload", "/peer", "/endless",
+];
+const SELF_TIMED: &[&str] = &["/upload"];
 
 #[derive(Debug, thiserror::Error)]
 #[error("disk {0} is on fire")]
@@ -41,8 +47,54 @@ async fn panics() -> StatusCode {
     panic!("hunter2");
 }
 
+/// A handler's refusal with headers of its own.
+async fn refuses() -> Response<Body> {
+    let mut response = Problem::new(ErrorCode::InvalidRequest).into_response();
+    for (name, value) in [
+        (header::CONTENT_RANGE, "bytes */7"),
+        (header::CONTENT_LENGTH, "3"),
+        (header::CONTENT_TYPE, "text/html"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (HeaderName::from_static("upload-offset"), "7"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::VARY, "origin"),
+        (header::VARY, "accept"),
+    ] {
+        if name == header::VARY {
+            response.headers_mut().append(name, HeaderValue::from_static(value));
+        } else {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+/// Longer than any request may take.
+async fn upload() -> StatusCode {
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    StatusCode::CREATED
+}
+
+/// One request a minute for each peer.
+fn peer_route() -> axum::routing::MethodRouter {
+    let limiter = Arc::new(Limiter::new(Quota { per_minute: 1, burst: 1 }, 1024));
+    get(move |peer: Peer| async move {
+        peer.charge(&limiter).map(|()| "yes").map_err(|_| Problem::new(ErrorCode::RateLimited))
+    })
+}
+
 fn router() -> Router {
     Router::new()
+        .route("/refuse", get(refuses))
+        .route("/upload", post(upload))
+        .route("/peer", peer_route())
+        .route(
+            "/endless",
+            get(|| async {
+                let pieces = std::iter::repeat_with(|| Ok::<_, std::convert::Infallible>(vec![0_u8; 65_536]));
+                Body::from_stream(futures_util::stream::iter(pieces))
+            }),
+        )
         .route("/ok/{id}", get(|Path(id): Path<u32>| async move { id.to_string() }))
         .route("/panic", get(panics))
         .route("/hang", get(pending::<StatusCode>))
@@ -69,7 +121,7 @@ fn settings() -> HttpSettings {
 
 fn wrapped() -> (Router, Exposition) {
     let mut metrics = Metrics::new();
-    let stack = Stack::new(&settings(), &mut metrics.scope("sample"), ROUTES);
+    let stack = Stack::new(&settings(), &mut metrics.scope("sample"), ROUTES).self_timed(SELF_TIMED);
     (stack.wrap(router()), metrics.finish())
 }
 
@@ -142,6 +194,76 @@ async fn a_cause_is_not_told() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_takes_too_long_is_answered() {
     assert_eq!(problem(get_path("/hang").await).await.code(), ErrorCode::TimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_that_bounds_its_own_time_is_waited_for() {
+    let response = ask(Request::post("/upload").body(Body::empty()).unwrap()).await;
+    assert_eq!(response.status(), StatusCode::CREATED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn routers_with_stacks_of_their_own_share_a_listener() {
+    let mut metrics = Metrics::new();
+    let stack = Stack::new(&settings(), &mut metrics.scope("sample"), ROUTES).self_timed(SELF_TIMED);
+    let other = Stack::new(&settings(), &mut metrics.scope("other"), &["/more"]);
+    let more = Router::new().route("/more", get(|| async {})).fallback(async || ErrorCode::NotFound);
+    let router = other.wrap(more).merge(stack.wrap(router()));
+    let ask = async |request: Request<Body>| router.clone().oneshot(request).await.unwrap();
+    let uploaded = ask(Request::post("/upload").body(Body::empty()).unwrap()).await;
+    assert_eq!(uploaded.status(), StatusCode::CREATED);
+    let nowhere = ask(Request::get("/nowhere").body(Body::empty()).unwrap()).await;
+    assert_eq!(problem(nowhere).await.code(), ErrorCode::NotFound);
+    assert_eq!(ask(Request::get("/more").body(Body::empty()).unwrap()).await.status(), StatusCode::OK);
+    let text = metrics.finish().render();
+    for line in [
+        "sample_http_requests_total{route=\"/upload\",status=\"success\"} 1",
+        "sample_http_requests_total{route=\"other\",status=\"client_error\"} 0",
+        "other_http_requests_total{route=\"/more\",status=\"success\"} 1",
+        "other_http_requests_total{route=\"other\",status=\"client_error\"} 1",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn headers_of_a_handlers_refusal_survive() {
+    for method in ["GET", "HEAD"] {
+        let request = Request::builder().method(method).uri("/refuse").body(Body::empty()).unwrap();
+        let response = ask(request).await;
+        let headers = response.headers().clone();
+        assert_eq!(headers["content-range"], "bytes */7");
+        assert_eq!(headers["upload-offset"], "7");
+        assert_eq!(headers["access-control-allow-origin"], "*");
+        assert_eq!(headers["cache-control"], "no-cache");
+        assert_eq!(headers.get_all("vary").iter().collect::<Vec<_>>(), ["origin", "accept"]);
+        assert_eq!(headers.get_all("content-type").iter().count(), 1);
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert_ne!(headers.get("content-length").map(HeaderValue::as_bytes), Some(b"3".as_slice()));
+        if method == "GET" {
+            assert_eq!(problem(response).await.code(), ErrorCode::InvalidRequest);
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_the_frameworks_refusals_only_what_quotes_nothing_survives() {
+    let mut metrics = Metrics::new();
+    let stack = Stack::new(&settings(), &mut metrics.scope("sample"), ROUTES);
+    let noisy = map_response(async |mut response: Response<Body>| {
+        let headers: &mut HeaderMap = response.headers_mut();
+        headers.insert("x-quote", HeaderValue::from_static("hunter2"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        headers.append(header::VARY, HeaderValue::from_static("accept"));
+        response
+    });
+    let router = stack.wrap(router().layer(noisy));
+    let response = router.oneshot(Request::get("/ok/hunter2").body(Body::empty()).unwrap()).await.unwrap();
+    assert!(!response.headers().contains_key("x-quote"));
+    assert_eq!(response.headers()["access-control-allow-origin"], "*");
+    assert_eq!(response.headers().get_all("vary").iter().count(), 2);
+    assert_eq!(problem(response).await.code(), ErrorCode::InvalidRequest);
 }
 
 fn posted(content_type: Option<&str>, accept: Option<&str>, body: Vec<u8>) -> Request<Body> {
@@ -317,6 +439,46 @@ async fn connections_above_the_limit_wait() {
     drop(first);
     let answer = exchange(&mut second, "").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    started.stop().await;
+}
+
+async fn status(started: &Started, forwarded: &str) -> String {
+    let mut stream = started.connect().await;
+    let request = format!("GET /peer HTTP/1.1\r\nhost: x\r\nx-forwarded-for: {forwarded}\r\n\r\n");
+    exchange(&mut stream, &request).await[9..12].to_owned()
+}
+
+#[tokio::test]
+async fn every_connection_of_one_address_is_the_same_peer() {
+    let started = Started::new(settings()).await;
+    assert_eq!(status(&started, "192.0.2.1").await, "200");
+    // A word about somebody else from whom nobody trusts.
+    assert_eq!(status(&started, "192.0.2.2").await, "429");
+    started.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_clients_are_told_apart() {
+    let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let started = Started::new(HttpSettings { trusted_proxies, ..settings() }).await;
+    assert_eq!(status(&started, "192.0.2.1").await, "200");
+    assert_eq!(status(&started, "192.0.2.2").await, "200");
+    assert_eq!(status(&started, "192.0.2.9, 192.0.2.1").await, "429");
+    started.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_is_cut_off() {
+    let started = Started::new(HttpSettings { write_stall: Period::from_millis(50), ..settings() }).await;
+    let mut stream = started.connect().await;
+    exchange(&mut stream, "GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    // Nothing is read any more; the server runs into full buffers and gives up.
+    let ended = async {
+        while started.connections.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();
     started.stop().await;
 }
 

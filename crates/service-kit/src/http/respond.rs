@@ -77,6 +77,7 @@ impl fmt::Debug for Cause {
 pub struct Stack {
     request_timeout: Period,
     max_body: usize,
+    self_timed: &'static [&'static str],
     open: Gauge,
     requests: ByName<By<StatusClass, Counter>>,
     seconds: ByName<Histogram>,
@@ -91,6 +92,7 @@ impl Stack {
         Self {
             request_timeout: settings.request_timeout,
             max_body: settings.max_body.as_usize(),
+            self_timed: &[],
             open: scope.gauge("http_requests_open", "Requests whose answer has not begun"),
             requests: scope.counter_by_name("http_requests", "Requests answered", names),
             seconds: scope.histogram_by_name(
@@ -100,6 +102,14 @@ impl Stack {
                 names,
             ),
         }
+    }
+
+    /// Names routes that bound their own time, among those given to [`Self::new`]: `request_timeout` does not run there,
+    /// so that bodies can be received for as long as they keep coming.
+    #[must_use]
+    pub const fn self_timed(mut self, routes: &'static [&'static str]) -> Self {
+        self.self_timed = routes;
+        self
     }
 
     /// Wraps a router: its routes, its fallback, and whatever its extractors refuse.
@@ -129,14 +139,19 @@ async fn around(State(stack): State<Arc<Stack>>, mut request: Request, next: Nex
 
     let open = stack.open.hold();
     let started = Instant::now();
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone());
+    let is_self_timed = route.is_some_and(|route| stack.self_timed.contains(&route));
+    let answered = if is_self_timed {
+        Ok(answer.await)
+    } else {
+        tokio::time::timeout(stack.request_timeout.get(), answer).await
+    };
     // The panic hook has written where it happened; what the panic said stays unsaid.
-    let response =
-        match tokio::time::timeout(stack.request_timeout.get(), answer.instrument(span.clone())).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_panic)) => Problem::new(ErrorCode::Internal).into_response(),
-            Err(_elapsed) => Problem::new(ErrorCode::TimedOut).into_response(),
-        };
+    let response = match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => Problem::new(ErrorCode::Internal).into_response(),
+        Err(_elapsed) => Problem::new(ErrorCode::TimedOut).into_response(),
+    };
     drop(open);
 
     let response = finish(response, id);
@@ -167,27 +182,11 @@ fn method(method: &axum::http::Method) -> &'static str {
 }
 
 /// Makes every failure a problem document that carries the request's id, and adds what every answer has.
-fn finish(response: Response, id: RequestId) -> Response {
+fn finish(mut response: Response, id: RequestId) -> Response {
     let status = response.status();
-    let failed = status.is_client_error() || status.is_server_error();
-    let mut response = if failed {
-        let problem = response.extensions().get::<Problem>().cloned();
-        // Without a problem it is a refusal of the framework's own, whose text may quote the request.
-        let problem = problem.unwrap_or_else(|| Problem::new(code_of(status)));
-        let cause = response.extensions().get::<Cause>().cloned();
-        let mut rewritten = problem.with_instance(id.to_string()).into_response();
-        if let Some(cause) = cause {
-            rewritten.extensions_mut().insert(cause);
-        }
-        for name in [header::ALLOW, header::VARY, header::RETRY_AFTER, header::ACCESS_CONTROL_ALLOW_ORIGIN] {
-            if let Some(value) = response.headers().get(&name) {
-                rewritten.headers_mut().insert(name, value.clone());
-            }
-        }
-        rewritten
-    } else {
-        response
-    };
+    if status.is_client_error() || status.is_server_error() {
+        response = rewrite(response, id);
+    }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(REQUEST_ID, value);
@@ -202,6 +201,49 @@ fn finish(response: Response, id: RequestId) -> Response {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// The problem of a failure, with the headers that whoever made it chose.
+fn rewrite(response: Response, id: RequestId) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let problem = match parts.extensions.remove::<Problem>() {
+        // A handler's: what it says beside the problem is part of the answer, except about the body that is replaced.
+        Some(problem) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            parts.headers.remove(header::CONTENT_ENCODING);
+            problem
+        }
+        // A refusal of the framework's own, whose text may quote the request.
+        None => {
+            parts.headers = parts
+                .headers
+                .iter()
+                .filter(|(name, _)| survives_refusal(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            Problem::new(code_of(parts.status))
+        }
+    };
+    let mut rewritten = problem.with_instance(id.to_string()).into_response();
+    if let Some(cause) = parts.extensions.remove::<Cause>() {
+        rewritten.extensions_mut().insert(cause);
+    }
+    let headers = rewritten.headers_mut();
+    let document = core::mem::replace(headers, parts.headers);
+    for (name, value) in &document {
+        if name == header::CONTENT_TYPE {
+            headers.insert(name, value.clone());
+        } else {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    rewritten
+}
+
+/// What the framework's refusals and layers further in say that is not about their body.
+fn survives_refusal(name: &HeaderName) -> bool {
+    [header::ALLOW, header::VARY, header::RETRY_AFTER].contains(name)
+        || name.as_str().starts_with("access-control-")
 }
 
 /// Extractors answer 422 for what is 400 to us, a request that is not valid.

@@ -1,7 +1,13 @@
 //! A router on a listener.
+//!
+//! Handlers are told who is at the other end, so that one address cannot use up what is there for all; and whoever stops
+//! reading is cut off: an answer may be written for hours, and a peer that takes nothing more would hold its place for
+//! ever.
+
+mod stall;
 
 use core::time::Duration;
-use std::{io, sync::Arc};
+use std::{io, net::IpAddr, sync::Arc};
 
 use axum::{Router, body::Body, extract::Request};
 use hyper_util::{
@@ -14,9 +20,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt, util::MapRequestLayer};
 
-use super::HttpSettings;
+use self::stall::Unstalled;
+use super::{HttpSettings, Peer, proxies::Proxies};
 use crate::{
     metrics::Gauge,
     shutdown::{self, Shutdown},
@@ -36,7 +43,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[error("connections cannot be accepted")]
 pub struct ServeError(#[source] io::Error);
 
-/// Serves HTTP/1.1 and, for proxies that know of it, HTTP/2, until shutdown is requested.
+/// Serves HTTP/1.1 and, with prior knowledge, HTTP/2, until shutdown is requested. Every request carries its [`Peer`].
 ///
 /// Then connections may finish what they have begun, for as long as the settings say; the rest is cut off. Handlers of
 /// endless answers have to listen for the shutdown themselves.
@@ -50,7 +57,8 @@ pub async fn serve(
     connections: Gauge,
     shutdown: Shutdown,
 ) -> Result<(), ServeError> {
-    let service = TowerToHyperService::new(router.map_request(|request: Request<_>| request.map(Body::new)));
+    let router = router.map_request(|request: Request<_>| request.map(Body::new));
+    let proxies = Proxies::new(&settings.trusted_proxies);
     let builder = builder(&settings);
     let graceful = GracefulShutdown::new();
     let (cut, patience) = shutdown::channel();
@@ -60,9 +68,9 @@ pub async fn serve(
         let accepted = async {
             // The place comes first: without one, connections wait in the kernel's queue, where they cost nothing.
             let place = Arc::clone(&places).acquire_owned().await;
-            listener.accept().await.map(|(stream, _)| (stream, place))
+            listener.accept().await.map(|accepted| (accepted, place))
         };
-        let (stream, place) = tokio::select! {
+        let ((stream, address), place) = tokio::select! {
             biased;
             () = shutdown.requested() => break,
             accepted = accepted => match accepted {
@@ -73,8 +81,10 @@ pub async fn serve(
                 }
             },
         };
-        let connection =
-            builder.serve_connection_with_upgrades(prepare(stream), service.clone()).into_owned();
+        let service =
+            TowerToHyperService::new(with_peer(address.ip(), proxies.clone()).layer(router.clone()));
+        let stream = prepare(stream, settings.write_stall.get());
+        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
         let connection = graceful.watch(connection);
         let held = connections.hold();
         let patience = patience.clone();
@@ -97,6 +107,17 @@ pub async fn serve(
     Ok(())
 }
 
+fn with_peer<B>(
+    connected: IpAddr,
+    proxies: Proxies,
+) -> MapRequestLayer<impl Fn(Request<B>) -> Request<B> + Clone> {
+    MapRequestLayer::new(move |mut request: Request<B>| {
+        let peer = Peer::of(proxies.client(connected, request.headers()));
+        request.extensions_mut().insert(peer);
+        request
+    })
+}
+
 fn builder(settings: &HttpSettings) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -115,10 +136,10 @@ fn builder(settings: &HttpSettings) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-fn prepare(stream: TcpStream) -> TokioIo<TcpStream> {
+fn prepare(stream: TcpStream, write_stall: Duration) -> TokioIo<Unstalled<TcpStream>> {
     // Events are small and must not wait for each other; a socket that refuses works without.
     let _ = stream.set_nodelay(true);
-    TokioIo::new(stream)
+    TokioIo::new(Unstalled::new(stream, write_stall))
 }
 
 /// Decides whether a failed `accept` concerns one connection, the process for a while, or the listener.
