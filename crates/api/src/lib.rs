@@ -24,6 +24,7 @@ pub mod paths;
 mod problem;
 mod state;
 pub mod token;
+mod transistor_url;
 mod wire;
 
 pub use body::{Body, BodyError, Format};
@@ -33,3 +34,4 @@ pub use origin::{NodeOrigin, OriginError};
 pub use problem::{PROBLEM_JSON, Problem};
 pub use protocol::{UnixSeconds, refusal::Retry};
 pub use state::{StateAnswer, StateSnapshot};
+pub use transistor_url::{TransistorUrl, TransistorUrlError};

@@ -3,7 +3,7 @@
 use protocol::{ParamsHash, Suite, UnixSeconds, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
-use crate::{BodyError, NodeOrigin, wire};
+use crate::{BodyError, NodeOrigin, TransistorUrl, wire};
 
 /// Answer of `GET /v1/node`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct NodeInfo {
     pub development_keys: bool,
     /// Its bounds.
     pub limits: NodeLimits,
+    /// Where its clients find drops, if there is such a service.
+    pub transistor: Option<TransistorUrl>,
 }
 
 /// Bounds a client has to respect.
@@ -78,6 +80,7 @@ impl From<NodeInfo> for wire::NodeInfo {
                 key_package_bytes: limits.key_package_bytes,
                 key_packages_per_mailbox: limits.key_packages_per_mailbox,
             }),
+            transistor: info.transistor.map(|url| url.to_string()),
         }
     }
 }
@@ -87,6 +90,7 @@ impl TryFrom<wire::NodeInfo> for NodeInfo {
 
     fn try_from(info: wire::NodeInfo) -> Result<Self, BodyError> {
         let limits = info.limits.ok_or(BodyError::Field("limits"))?;
+        let transistor = info.transistor.map(|url| url.parse()).transpose();
         let params = info.params.iter().map(|hash| ParamsHash::from_slice(hash)).collect::<Result<_, _>>();
         Ok(Self {
             node: VerifyingKey::from_slice(&info.node).map_err(|_| BodyError::Field("node"))?,
@@ -110,6 +114,7 @@ impl TryFrom<wire::NodeInfo> for NodeInfo {
                 key_package_bytes: limits.key_package_bytes,
                 key_packages_per_mailbox: limits.key_packages_per_mailbox,
             },
+            transistor: transistor.map_err(|_| BodyError::Field("transistor"))?,
         })
     }
 }

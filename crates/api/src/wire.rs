@@ -318,6 +318,9 @@ pub(crate) struct NodeInfo {
     pub(crate) development_keys: bool,
     #[prost(message, optional, tag = "9")]
     pub(crate) limits: Option<NodeLimits>,
+    #[prost(string, optional, tag = "10")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transistor: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message, Serialize, Deserialize)]

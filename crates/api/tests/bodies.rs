@@ -190,31 +190,42 @@ fn key_package_bodies() {
 
 #[test]
 fn node_info() {
-    check(
-        "NodeInfo",
-        &NodeInfo {
-            node: node_key().verifying_key(),
-            origin: "https://node.example".parse().unwrap(),
-            version: "0.1.0".to_owned(),
-            time: UnixSeconds::new(1_700_000_000),
-            protocol_versions: vec![1],
-            suites: vec![Suite::Aes256Gcm, Suite::ChaCha20Poly1305],
-            params: vec![ParamsHash::new([8; 32])],
-            development_keys: true,
-            limits: NodeLimits {
-                frame_bytes: 262_144,
-                page_frames: 500,
-                page_bytes: 1_048_576,
-                clock_behind_seconds: 600,
-                clock_ahead_seconds: 60,
-                message_grace_seconds: 60,
-                challenge_seconds: 60,
-                token_seconds: 900,
-                key_package_bytes: 4096,
-                key_packages_per_mailbox: 200,
-            },
+    check("NodeInfo", &info());
+    let without = NodeInfo { transistor: None, ..info() };
+    for format in [Format::Protobuf, Format::Json] {
+        let bytes = without.encode(format);
+        assert!(!bytes.windows(10).any(|part| part == b"transistor"));
+        assert_eq!(NodeInfo::decode(format, &bytes).as_ref(), Ok(&without));
+    }
+    let json = String::from_utf8(info().encode(Format::Json)).unwrap();
+    let json = json.replace("/transistor\"", "/transistor?x\"");
+    assert!(NodeInfo::decode(Format::Json, json.as_bytes()).is_err());
+}
+
+fn info() -> NodeInfo {
+    NodeInfo {
+        node: node_key().verifying_key(),
+        origin: "https://node.example".parse().unwrap(),
+        version: "0.1.0".to_owned(),
+        time: UnixSeconds::new(1_700_000_000),
+        protocol_versions: vec![1],
+        suites: vec![Suite::Aes256Gcm, Suite::ChaCha20Poly1305],
+        params: vec![ParamsHash::new([8; 32])],
+        development_keys: true,
+        limits: NodeLimits {
+            frame_bytes: 262_144,
+            page_frames: 500,
+            page_bytes: 1_048_576,
+            clock_behind_seconds: 600,
+            clock_ahead_seconds: 60,
+            message_grace_seconds: 60,
+            challenge_seconds: 60,
+            token_seconds: 900,
+            key_package_bytes: 4096,
+            key_packages_per_mailbox: 200,
         },
-    );
+        transistor: Some("https://node.example/transistor".parse().unwrap()),
+    }
 }
 
 #[test]

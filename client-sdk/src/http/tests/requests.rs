@@ -43,6 +43,7 @@ fn info() -> NodeInfo {
             key_package_bytes: 1,
             key_packages_per_mailbox: 1,
         },
+        transistor: None,
     }
 }
 

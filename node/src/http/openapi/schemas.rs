@@ -101,6 +101,7 @@ pub(super) fn all() -> Value {
             ("node", hex(32)), ("origin", text()), ("version", text()), ("time", number()),
             ("protocol_versions", list(&number())), ("suites", list(&number())), ("params", list(&hex(32))),
             ("development_keys", flag()), ("limits", reference("NodeLimits")),
+            ("transistor?", text()),
         ]),
         "NodeLimits": object("Bounds a client has to respect.", vec![
             ("frame_bytes", number()), ("page_frames", number()), ("page_bytes", number()),
