@@ -1,11 +1,11 @@
 //! `kith serve`: node and frame log in one process, and the relay where it is told of a NATS.
 
-use std::io::Write as _;
+use std::{convert::Infallible, io::Write as _};
 
 use anyhow::{Context as _, Result};
-use message_relay::Beside;
-use node::{OpenStore, config::StoreKind};
-use service_kit::{config, logging, metrics::Metrics, shutdown};
+use message_relay::{NatsSettings, RelaySettings};
+use node::{Beside, OpenStore, config::StoreKind};
+use service_kit::{config, logging, shutdown};
 use tokio::net::TcpListener;
 
 use crate::{args::ServeArgs, settings::ServeSettings};
@@ -30,22 +30,32 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if local {
         warn_local();
     }
-    let Some(nats) = nats else {
-        return Ok(Box::pin(node::run(settings, listener, stopping)).await?);
-    };
     let opened = OpenStore::open(&settings.store).await?;
-    let (store, source) = (opened.store.clone(), opened.source.clone());
-    let ended = match Beside::prepare(&nats, relay, store.clone(), store, source).await {
-        Ok(relay) => {
-            let beside = |metrics: &mut Metrics, stopping| relay.start(metrics, stopping);
-            Box::pin(node::run_beside(settings, &opened, listener, stopping, beside))
-                .await
-                .map_err(Into::into)
-        }
-        Err(error) => Err(error.into()),
+    let ended = match beside(&opened, nats, relay).await {
+        Ok(beside) => Box::pin(node::run_beside(settings, &opened, listener, stopping, beside))
+            .await
+            .map_err(Into::into),
+        Err(error) => Err(error),
     };
     opened.close().await;
     ended
+}
+
+/// What runs in this process besides the node.
+async fn beside(opened: &OpenStore, nats: Option<NatsSettings>, relay: RelaySettings) -> Result<Vec<Beside>> {
+    let mut all = Vec::new();
+    if let Some(nats) = nats {
+        let (log, meta, source) = (opened.store.clone(), opened.store.clone(), opened.source.clone());
+        let relay = message_relay::Beside::prepare(&nats, relay, log, meta, source).await?;
+        all.push(Beside::task("relay", |metrics, stopping| {
+            let running = relay.start(metrics, stopping);
+            async move {
+                running.await;
+                Ok::<_, Infallible>(())
+            }
+        }));
+    }
+    Ok(all)
 }
 
 /// Defaults, then the file, then the environment, then the flags. With no word about proof parameters anywhere, a server

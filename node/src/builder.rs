@@ -1,8 +1,8 @@
 //! A node's parts put together.
 
-use std::{fmt, io, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use api::{NodeInfo, NodeLimits, NodeOrigin};
+use api::{NodeInfo, NodeLimits, NodeOrigin, TransistorUrl};
 use axum::Router;
 use frame_feed_nats::{Connection, FeedKey, FeedKeyError, FrameFeed, Names};
 use frame_log::FrameSource;
@@ -12,7 +12,7 @@ use protocol::{Suite, VerifyingKey, limits};
 use service_kit::{
     clock::{Clock, SystemClock},
     health::{Health, Part},
-    http::Stack,
+    http::{ServeError, Stack},
     limiter::Limiter,
     metrics::{Exposition, Gauge, Scope},
     shutdown::Shutdown,
@@ -31,7 +31,7 @@ use crate::{
     identity::{Identity, current_life},
     key_packages::KeyPackages,
     metrics::Metrics,
-    router, serve,
+    router,
     store::SharedStore,
     sweep,
     verify::{Bounds, Pool, Verifier},
@@ -104,6 +104,7 @@ pub struct NodeBuilder {
     keys: &'static VerifyingKeys,
     others: Option<Arc<dyn FrameSource>>,
     nats: Option<(Connection, Names)>,
+    transistor: Option<TransistorUrl>,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -126,6 +127,7 @@ impl NodeBuilder {
             keys: VerifyingKeys::development(),
             others: None,
             nats: None,
+            transistor: None,
         }
     }
 
@@ -168,6 +170,13 @@ impl NodeBuilder {
         self
     }
 
+    /// Says where drops are to be found, unless the settings do.
+    #[must_use]
+    pub fn transistor(mut self, url: TransistorUrl) -> Self {
+        self.transistor = Some(url);
+        self
+    }
+
     /// Starts the node: reads or makes its identity, and is then ready to answer.
     ///
     /// Metrics are declared in `scope`. Followers are told when `shutdown` is requested.
@@ -175,7 +184,7 @@ impl NodeBuilder {
     /// # Errors
     /// [`StartError`].
     pub async fn build(self, scope: &mut Scope<'_>, shutdown: Shutdown) -> Result<Node, StartError> {
-        let Self { store, origin, config, clock, keys, others, nats } = self;
+        let Self { store, origin, config, clock, keys, others, nats, transistor } = self;
         if keys.are_for_development() && !config.proofs.development {
             return Err(StartError::DevelopmentKeys);
         }
@@ -252,7 +261,10 @@ impl NodeBuilder {
             followers: Arc::new(Semaphore::new(
                 config.follow.max_followers.get().min(Semaphore::MAX_PERMITS),
             )),
-            info: info(&identity, origin, keys),
+            info: NodeInfo {
+                transistor: config.listen.transistor.clone().or(transistor),
+                ..info(&identity, origin, keys)
+            },
             receipts: identity.receipts,
             groups,
             health,
@@ -297,6 +309,7 @@ fn info(identity: &Identity, origin: NodeOrigin, keys: &VerifyingKeys) -> NodeIn
             key_package_bytes: small(api::key_packages::MAX_SEALED_PACKAGE),
             key_packages_per_mailbox: small(frame_log::MAX_PACKAGES),
         },
+        transistor: None,
     }
 }
 
@@ -359,15 +372,14 @@ impl Node {
         self.stack.wrap(routes.fallback(router::nothing_here))
     }
 
-    /// Serves [`Self::router`] on a listener until shutdown is requested, then finishes what was begun for as long as
-    /// `http.drain` says.
+    /// Serves a router, [`Self::router`] and whatever was merged into it, on a listener until shutdown is requested,
+    /// then finishes what was begun for as long as `http.drain` says.
     ///
     /// # Errors
-    /// The error of a listener that does not work any more.
-    pub async fn serve(&self, listener: TcpListener, exposition: Option<Exposition>) -> io::Result<()> {
-        let stall = self.config.listen.write_stall.get();
-        let (router, connections) = (self.router(exposition), self.connections.clone());
-        serve::serve(listener, router, &self.config.http, stall, connections, self.shutdown.clone()).await
+    /// [`ServeError`] of a listener that does not work any more.
+    pub async fn serve(&self, listener: TcpListener, router: Router) -> Result<(), ServeError> {
+        let (settings, connections) = (self.config.http.clone(), self.connections.clone());
+        service_kit::http::serve(listener, router, settings, connections, self.shutdown.clone()).await
     }
 
     /// What goes on beside requests, until shutdown is requested: following what others write to the store, and

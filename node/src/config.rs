@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use api::{NodeOrigin, centrifugo::Channel};
+use api::{NodeOrigin, TransistorUrl, centrifugo::Channel};
 use frame_feed_nats::NatsSettings;
 use pinned_keys::ManifestHash;
 use serde::{Deserialize, Serialize};
@@ -63,8 +63,9 @@ pub struct ListenSettings {
     /// listened on; behind a proxy it has to be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<NodeOrigin>,
-    /// How long a peer may take nothing of what is written to it before its connection is ended.
-    pub write_stall: Period,
+    /// Where the node's clients find drops, if not with the node itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transistor: Option<TransistorUrl>,
 }
 
 impl Default for ListenSettings {
@@ -73,7 +74,7 @@ impl Default for ListenSettings {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
             admin: None,
             origin: None,
-            write_stall: Period::from_secs(60),
+            transistor: None,
         }
     }
 }
@@ -298,7 +299,7 @@ pub struct RateSettings {
     pub leaf_updates: Quota,
     /// Groups founded on this node.
     pub group_creations: Quota,
-    /// Frames sent by one address. Behind a proxy all clients have the proxy's, so it has to be high there.
+    /// Frames sent by one address. Behind a proxy that is not trusted, all clients have the proxy's.
     pub peer_frames: Quota,
     /// Challenges, tokens and mailbox requests of one address.
     pub peer_requests: Quota,
@@ -446,7 +447,6 @@ impl Settings for Config {
             "listen.admin",
             "must differ from listen.address",
         );
-        problems.require(!listen.write_stall.is_zero(), "listen.write_stall", "must be more than 0");
         self.http.check("http", problems);
         problems.require(
             self.store.kind != StoreKind::MongoDb || self.store.mongodb.uri.is_some(),

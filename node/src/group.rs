@@ -26,7 +26,7 @@ use bytes::Bytes;
 use frame_log::UnixMillis;
 use proofs::VerifyingKeys;
 use protocol::{Frame, FrameHash, GroupId, LogHash, Seq};
-use service_kit::clock::Clock;
+use service_kit::{clock::Clock, http::Peer};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub(crate) use book::Book;
@@ -39,7 +39,6 @@ pub(crate) use tail::{Tail, TailItem};
 use crate::{
     config::{GroupSettings, RateSettings},
     failure::Failure,
-    http::Peer,
     metrics::Metrics,
     store::SharedStore,
     verify::{Pool, Verifier},

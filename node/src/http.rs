@@ -23,7 +23,6 @@ use tokio::sync::Semaphore;
 pub(crate) use centrifugo::centrifugo;
 pub(crate) use docs::{errors_page, page as docs_page};
 pub(crate) use events::follow;
-pub(crate) use extract::Peer;
 pub(crate) use frames::{PAGE_BYTES, PAGE_FRAMES, page as page_frames, send as send_frame};
 pub(crate) use key_packages::{claim, put, status};
 pub(crate) use openapi::serve as openapi;

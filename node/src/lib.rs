@@ -12,6 +12,7 @@
 //! [`NodeBuilder`] to make a node part of another one.
 
 mod access;
+mod beside;
 mod builder;
 pub mod config;
 mod failure;
@@ -25,12 +26,12 @@ mod keys;
 mod metrics;
 mod router;
 mod run;
-mod serve;
 mod served;
 mod store;
 mod sweep;
 mod verify;
 
+pub use beside::Beside;
 pub use builder::{Node, NodeBuilder, StartError};
 pub use keys::ParametersError;
 pub use run::{RunError, run, run_beside, run_on};

@@ -2,7 +2,8 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
 
-use api::{NodeOrigin, OriginError};
+use api::{NodeOrigin, OriginError, TransistorUrl};
+use axum::Router;
 use frame_feed_nats::{BadPrefix, ConnectError};
 use service_kit::{
     http,
@@ -14,7 +15,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 
 use crate::{
-    NodeBuilder, OpenStore, OpenStoreError, ParametersError, StartError,
+    Beside, NodeBuilder, OpenStore, OpenStoreError, ParametersError, StartError,
     config::{Config, FeedKind},
 };
 
@@ -83,23 +84,19 @@ pub async fn run_on(
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), RunError> {
-    let nothing = |_: &mut Metrics, stopping: Shutdown| async move { stopping.requested().await };
-    run_beside(config, opened, listener, shutdown, nothing).await
+    run_beside(config, opened, listener, shutdown, Vec::new()).await
 }
 
-/// As [`run_on`], with something else beside the node on the same store.
-///
-/// `beside` is called once the node is ready: it declares its measurements, which are shown with the node's, and gives
-/// what is to run until shutdown is requested and no shorter.
+/// As [`run_on`], with other things beside the node.
 ///
 /// # Errors
-/// As [`run_on`]; also when what runs beside the node ends too early.
-pub async fn run_beside<B: Future<Output = ()> + Send + 'static>(
+/// As [`run_on`]; also when something that runs beside the node fails or ends too early.
+pub async fn run_beside(
     config: Config,
     opened: &OpenStore,
     listener: TcpListener,
     shutdown: Shutdown,
-    beside: impl FnOnce(&mut Metrics, Shutdown) -> B,
+    beside: Vec<Beside>,
 ) -> Result<(), RunError> {
     let origin = match &config.listen.origin {
         Some(origin) => origin.clone(),
@@ -128,26 +125,39 @@ pub async fn run_beside<B: Future<Output = ()> + Send + 'static>(
     let operators_connections = scope.gauge("operators_connections", "Open connections of operators");
     let drain = config.http.drain.get();
     let http = config.http.clone();
+    let drops = beside.iter().any(|beside| beside.has_drops).then(|| TransistorUrl::beside(&origin));
     let node = NodeBuilder::new(Arc::clone(&opened.store), origin).config(config).keys(keys);
+    let node = match drops {
+        Some(url) => node.transistor(url),
+        None => node,
+    };
     let node = if opened.is_shared() { node.others(Arc::clone(&opened.source)) } else { node };
     let node = match feed {
         Some((connection, names)) => node.nats(connection, names),
         None => node,
     };
     let node = Arc::new(node.build(&mut scope, stopping.clone()).await.map_err(RunError::Start)?);
-    let beside = beside(&mut metrics, stopping.clone());
+    let mut tasks = Tasks::new(trigger.clone(), stopping.clone());
+    let mut routes = Router::new();
+    for beside in beside {
+        let name = beside.name;
+        let running = beside.start(&mut metrics, stopping.clone());
+        routes = routes.merge(running.routes);
+        tasks.spawn(name, running.task);
+    }
     let exposition = metrics.finish();
     announce(&listener);
 
-    let mut tasks = Tasks::new(trigger.clone(), stopping.clone());
-    tasks.spawn("shutdown", async move {
-        shutdown.requested().await;
-        trigger.request();
-        Ok::<_, Infallible>(())
-    });
-    tasks.spawn("beside", async move {
-        beside.await;
-        Ok::<_, Infallible>(())
+    tasks.spawn("shutdown", {
+        let stopping = stopping.clone();
+        async move {
+            tokio::select! {
+                () = shutdown.requested() => trigger.request(),
+                // Something else has ended, and nobody asked.
+                () = stopping.requested() => {}
+            }
+            Ok::<_, Infallible>(())
+        }
     });
     tasks.spawn("background", {
         let node = Arc::clone(&node);
@@ -181,8 +191,8 @@ pub async fn run_beside<B: Future<Output = ()> + Send + 'static>(
         tasks.spawn("operators", http::serve(admin, router, http, operators_connections, stopping));
     }
     tasks.spawn("clients", {
-        let node = Arc::clone(&node);
-        async move { node.serve(listener, public).await }
+        let (node, router) = (Arc::clone(&node), node.router(public).merge(routes));
+        async move { node.serve(listener, router).await }
     });
 
     let ended = tasks.run(drain.saturating_mul(2)).await;

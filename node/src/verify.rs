@@ -13,12 +13,11 @@ mod service;
 mod suspects;
 
 use protocol::GroupId;
+use service_kit::http::Peer;
 
 pub(crate) use lanes::{Lane, Pool};
 pub(crate) use scheduler::Bounds;
 pub(crate) use service::Verifier;
-
-use crate::http::Peer;
 
 /// On whose account a frame's proofs are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! What handlers are given instead of strings.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
 use api::{ErrorCode, Problem, token::Token};
 use axum::{
@@ -8,7 +8,6 @@ use axum::{
     http::{header, request::Parts},
 };
 use protocol::GroupId;
-use service_kit::limiter::Limiter;
 
 use super::App;
 use crate::{access::Grant, failure::too_fast, group::Group};
@@ -24,44 +23,6 @@ impl<S: Send + Sync, T: FromStr + Send> FromRequestParts<S> for Id<T> {
         let invalid = || Problem::new(ErrorCode::InvalidRequest).with_detail("the path has no valid id");
         let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| invalid())?;
         text.parse().map(Self).map_err(|_| invalid())
-    }
-}
-
-/// Who is at the other end: an address, or the part of one that is given to one household. Kept for the length of a
-/// request, to find the right bucket, and never shown.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Peer([u8; 8]);
-
-impl Peer {
-    /// The first 64 bits of an IPv6 address, all of an IPv4 one.
-    pub(crate) fn of(address: IpAddr) -> Self {
-        let mut key = [0; 8];
-        let octets = match address.to_canonical() {
-            IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets().to_vec(),
-        };
-        key.iter_mut().zip(octets).for_each(|(to, from)| *to = from);
-        Self(key)
-    }
-
-    /// Takes one out of the peer's bucket.
-    pub(crate) fn charge(self, limiter: &Limiter) -> Result<(), Problem> {
-        limiter.take(&self, 1).map_err(|wait| too_fast(wait).into())
-    }
-}
-
-impl std::fmt::Debug for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Peer")
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Peer {
-    type Rejection = Problem;
-
-    /// Requests that came by no connection, as in tests, share one bucket.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(parts.extensions.get().copied().unwrap_or(Self([0; 8])))
     }
 }
 

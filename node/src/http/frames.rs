@@ -12,14 +12,14 @@ use axum::extract::State;
 use bytes::Bytes;
 use frame_log::Limit;
 use protocol::{Frame, GroupId, Receipt};
-use service_kit::http::{Accepted, Answer, Payload, Query};
+use service_kit::http::{Accepted, Answer, Payload, Peer, Query};
 
 use super::{
     App,
-    extract::{Id, Peer, Reader},
+    extract::{Id, Reader},
 };
 use crate::{
-    failure::Failure,
+    failure::{Failure, too_fast},
     group::{Arrived, Stored},
     metrics::{FrameOutcome, Stage},
     served,
@@ -42,7 +42,7 @@ pub(crate) async fn send(
     accepted: Accepted,
     Payload(body): Payload<PostFrame>,
 ) -> Result<Answer<FrameReceipt>, Problem> {
-    peer.charge(&app.limits.frames)?;
+    peer.charge(&app.limits.frames).map_err(too_fast)?;
     let started = Instant::now();
     let verdict = accept(&app, &group, peer, body.frame.into()).await;
     let outcome = match &verdict {

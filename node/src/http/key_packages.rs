@@ -7,12 +7,10 @@ use api::{
     key_packages::{ClaimedKeyPackage, MailboxId, MailboxStatus, PutKeyPackages},
 };
 use axum::extract::State;
-use service_kit::http::{Accepted, Answer, Payload};
+use service_kit::http::{Accepted, Answer, Payload, Peer};
 
-use super::{
-    App,
-    extract::{Id, Peer},
-};
+use super::{App, extract::Id};
+use crate::failure::too_fast;
 
 /// `POST /v1/key-packages/{mailbox}`: fill a mailbox.
 pub(crate) async fn put(
@@ -22,7 +20,7 @@ pub(crate) async fn put(
     accepted: Accepted,
     Payload(body): Payload<PutKeyPackages>,
 ) -> Result<Answer<MailboxStatus>, Problem> {
-    peer.charge(&app.limits.requests)?;
+    peer.charge(&app.limits.requests).map_err(too_fast)?;
     let now = app.groups.env().clock.now();
     Ok(accepted.answer(app.packages.put(&mailbox, body, now).await?))
 }
@@ -34,7 +32,7 @@ pub(crate) async fn status(
     Id(mailbox): Id<MailboxId>,
     accepted: Accepted,
 ) -> Result<Answer<MailboxStatus>, Problem> {
-    peer.charge(&app.limits.requests)?;
+    peer.charge(&app.limits.requests).map_err(too_fast)?;
     Ok(accepted.answer(app.packages.status(&mailbox)))
 }
 
@@ -48,7 +46,7 @@ pub(crate) async fn claim(
     Id(mailbox): Id<MailboxId>,
     accepted: Accepted,
 ) -> Result<Answer<ClaimedKeyPackage>, Problem> {
-    peer.charge(&app.limits.requests)?;
+    peer.charge(&app.limits.requests).map_err(too_fast)?;
     let now = app.groups.env().clock.now();
     Ok(accepted.answer(app.packages.claim(&mailbox, now).await?))
 }

@@ -10,15 +10,12 @@ use api::{
 };
 use axum::extract::State;
 use protocol::{GroupId, Refusal, SignatureBytes, SigningKey, UnixSeconds};
-use service_kit::http::{Accepted, Answer, Payload, Query};
+use service_kit::http::{Accepted, Answer, Payload, Peer, Query};
 
-use super::{
-    App,
-    extract::{Id, Peer},
-};
+use super::{App, extract::Id};
 use crate::{
     access::{Binding, Grant},
-    failure::{Facts, Failure},
+    failure::{Facts, Failure, too_fast},
     group::Book,
     verify::Lane,
 };
@@ -31,7 +28,7 @@ pub(crate) async fn challenge(
     Query(query): Query<ChallengeQuery>,
     accepted: Accepted,
 ) -> Result<Answer<Challenge>, Problem> {
-    peer.charge(&app.limits.requests)?;
+    peer.charge(&app.limits.requests).map_err(too_fast)?;
     let binding = Binding { group, epoch: query.epoch, purpose: query.purpose };
     Ok(accepted.answer(app.challenges.issue(&binding, app.groups.env().clock.now())?))
 }
@@ -44,7 +41,7 @@ pub(crate) async fn answer(
     accepted: Accepted,
     Payload(request): Payload<TokenRequest>,
 ) -> Result<Answer<TokenAnswer>, Problem> {
-    peer.charge(&app.limits.requests)?;
+    peer.charge(&app.limits.requests).map_err(too_fast)?;
     let env = app.groups.env();
     let now = env.clock.now();
     let binding = Binding { group, epoch: request.epoch, purpose: request.claims.purpose() };

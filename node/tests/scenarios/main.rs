@@ -16,6 +16,7 @@ mod kit;
 
 mod accept_and_refuse;
 mod bad_input;
+mod beside;
 mod broken_log;
 mod centrifugo;
 mod description;

@@ -91,6 +91,8 @@ fn what_is_printed_can_be_read_again() {
     let mut config = Config::default();
     config.listen.origin = Some("https://node.example".parse().unwrap());
     config.listen.admin = Some("127.0.0.1:9090".parse().unwrap());
+    config.listen.transistor = Some("https://drops.example/transistor".parse().unwrap());
+    config.http.trusted_proxies = vec!["127.0.0.1".parse().unwrap(), "fd00::/8".parse().unwrap()];
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kith.toml");
     fs::write(&file, render(&config).unwrap()).unwrap();
@@ -111,6 +113,9 @@ fn everything_wrong_is_reported_at_once() {
         set("rates.leaf_updates.burst", "0"),
         set("groups.mailbox", "0"),
         set("listen.origin", "node.example"),
+        set("listen.transistor", "https://drops.example/"),
+        set("http.trusted_proxies", "[10.0.0.1/8]"),
+        set("http.write_stall", "0s"),
         set("no.such", "thing"),
     ];
     let error = load::<Config>(&Sources { overrides, ..Sources::default() }).unwrap_err();
@@ -124,8 +129,11 @@ fn everything_wrong_is_reported_at_once() {
             "centrifugo.namespace",
             "follow.heartbeat",
             "groups.mailbox",
+            "http.trusted_proxies",
+            "http.write_stall",
             "listen.admin",
             "listen.origin",
+            "listen.transistor",
             "no.such",
             "proofs.pin",
             "rates.leaf_updates.burst"

@@ -135,8 +135,8 @@ impl Site {
         let node = Arc::new(builder.build(&mut metrics.scope("node"), stopping).await.unwrap());
         let exposition = metrics.finish();
         let serving = tokio::spawn({
-            let (node, exposition) = (Arc::clone(&node), exposition.clone());
-            async move { node.serve(listener, Some(exposition)).await.unwrap() }
+            let (node, router) = (Arc::clone(&node), node.router(Some(exposition.clone())));
+            async move { node.serve(listener, router).await.unwrap() }
         });
         let background = tokio::spawn({
             let node = Arc::clone(&node);
