@@ -176,12 +176,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), RunError> {
     let relay = Relay::new(ends, config.relay, &mut scope, &health);
     let router = stack.wrap(http::operators(metrics.finish(), health));
 
-    let mut tasks = Tasks::new(trigger.clone(), stopping.clone());
-    tasks.spawn("shutdown", async move {
-        shutdown.requested().await;
-        trigger.request();
-        Ok::<_, Infallible>(())
-    });
+    let mut tasks = Tasks::new(trigger, stopping.clone());
+    tasks.stop_with(shutdown);
     tasks.spawn("relay", {
         let stopping = stopping.clone();
         async move {

@@ -137,7 +137,7 @@ pub async fn run_beside(
         None => node,
     };
     let node = Arc::new(node.build(&mut scope, stopping.clone()).await.map_err(RunError::Start)?);
-    let mut tasks = Tasks::new(trigger.clone(), stopping.clone());
+    let mut tasks = Tasks::new(trigger, stopping.clone());
     let mut routes = Router::new();
     for beside in beside {
         let name = beside.name;
@@ -148,17 +148,7 @@ pub async fn run_beside(
     let exposition = metrics.finish();
     announce(&listener);
 
-    tasks.spawn("shutdown", {
-        let stopping = stopping.clone();
-        async move {
-            tokio::select! {
-                () = shutdown.requested() => trigger.request(),
-                // Something else has ended, and nobody asked.
-                () = stopping.requested() => {}
-            }
-            Ok::<_, Infallible>(())
-        }
-    });
+    tasks.stop_with(shutdown);
     tasks.spawn("background", {
         let node = Arc::clone(&node);
         async move {

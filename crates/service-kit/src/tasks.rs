@@ -1,6 +1,6 @@
 //! Background tasks that cannot die in silence.
 
-use core::{error::Error, fmt, time::Duration};
+use core::{convert::Infallible, error::Error, fmt, time::Duration};
 use std::collections::HashMap;
 
 use thiserror::Error;
@@ -83,6 +83,19 @@ impl Tasks {
     {
         let handle = self.set.spawn(async move { task.await.map_err(Into::into) });
         self.names.insert(handle.id(), name);
+    }
+
+    /// Asks these tasks to stop when somebody outside asks the process to.
+    pub fn stop_with(&mut self, outside: Shutdown) {
+        let (trigger, stopping) = (self.trigger.clone(), self.shutdown.clone());
+        self.spawn("shutdown", async move {
+            tokio::select! {
+                () = outside.requested() => trigger.request(),
+                // A task has failed, which nobody outside has to know of first.
+                () = stopping.requested() => {}
+            }
+            Ok::<_, Infallible>(())
+        });
     }
 
     /// Waits until shutdown is requested or a task ends too early, asks all to stop, and gives them `grace` to do so.

@@ -101,3 +101,25 @@ async fn a_task_that_does_not_stop_is_cut_off() {
     let error = tasks.run(GRACE).await.unwrap_err();
     assert_eq!(error.to_string(), "background task `deaf` did not stop in time");
 }
+
+#[tokio::test]
+async fn a_request_from_outside_is_passed_on() {
+    let (mut tasks, _trigger, shutdown) = tasks();
+    let (outside, asked) = channel();
+    tasks.stop_with(asked);
+    tasks.spawn("good", obedient(shutdown));
+    outside.request();
+    assert!(tasks.run(GRACE).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_not_held_up_by_those_outside_who_ask_for_nothing() {
+    let (mut tasks, _trigger, shutdown) = tasks();
+    let (_outside, asked) = channel();
+    tasks.stop_with(asked);
+    tasks.spawn("early", async { Err(io::Error::other("no")) });
+    let began = tokio::time::Instant::now();
+    let error = first_error(tasks, &shutdown).await;
+    assert_eq!(error.name, "early");
+    assert!(began.elapsed() < GRACE, "the time to stop was waited for");
+}
