@@ -83,8 +83,16 @@ codes! {
     Busy => "busy", 503, Later, None, "The node is busy";
     /// A challenge that was not issued for this request, has expired, or was used.
     ChallengeUnknown => "challenge_unknown", 403, Rebuild, None, "The challenge is unknown, used or expired";
+    /// A piece of a resumable upload whose checksum is another; the piece was thrown away.
+    ChecksumMismatch => "checksum_mismatch", 460, Later, None, "The checksum of the piece does not match";
     /// The operation's time is too far from the node's.
     ClockSkew => "clock_skew", 409, Rebuild, None, "The operation's time is too far from the node's";
+    /// A body whose announced digest is another.
+    DigestMismatch => "digest_mismatch", 400, Never, None, "The digest of the body does not match";
+    /// The id belongs to somebody else's drop.
+    DropExists => "drop_exists", 409, Never, None, "The id is in use";
+    /// The one answer to all who can read nothing under an id, whatever the reason.
+    DropGone => "drop_gone", 404, Never, None, "There is nothing to be had here";
     /// Two leaves would have the same signature key.
     DuplicateSignatureKey => "duplicate_signature_key", 422, Never, None, "Two leaves would share a signature key";
     /// Two leaves would have the same tree key.
@@ -145,8 +153,16 @@ codes! {
     NotSupported => "not_supported", 422, Never, None, "This kind of frame is not supported";
     /// The mailbox has no key package to give, or does not exist: the two look the same.
     PackageGone => "package_gone", 404, Later, None, "No key package is available";
+    /// The access token of a drop was right, its unlock token wrong or missing.
+    PasswordWrong => "password_wrong", 403, Rebuild, None, "The password is wrong";
     /// A request body over the limit of its path.
     PayloadTooLarge => "payload_too_large", 413, Never, None, "The request body is too large";
+    /// Fetched ahead of anybody's wish; a drop is read once.
+    PrefetchRefused => "prefetch_refused", 403, Never, None, "Drops are not fetched ahead";
+    /// The client has sent as many bytes as it may for a while.
+    QuotaExceeded => "quota_exceeded", 429, Later, None, "Too many bytes in a short time";
+    /// A range that lies past the end of what was asked for.
+    RangeNotSatisfiable => "range_not_satisfiable", 416, Never, None, "The range lies outside";
     /// Too many requests or frames in a short time.
     RateLimited => "rate_limited", 429, Later, None, "Too many requests in a short time";
     /// The node is stopping; another, or this one in a moment, will answer.
@@ -181,6 +197,8 @@ codes! {
     TooManyTickets => "too_many_tickets", 409, Later, None, "Too many tickets are open";
     /// The tree after the operation is not the one its head claims.
     TreeHashMismatch => "tree_hash_mismatch", 422, Never, None, "The tree after the operation differs from the claimed one";
+    /// A version of tus that is not spoken.
+    TusVersion => "tus_version", 412, Never, None, "The version of tus is not supported";
     /// A request that needs a token came without one.
     Unauthorized => "unauthorized", 401, Rebuild, None, "A token is needed";
     /// The group's proof parameters are not known to the node.
@@ -191,6 +209,10 @@ codes! {
     UnsupportedMediaType => "unsupported_media_type", 415, Never, None, "The media type of the body is not supported";
     /// A protocol version the node does not speak.
     UnsupportedVersion => "unsupported_version", 422, Never, None, "The protocol version is not supported";
+    /// A body that ended before its announced end, or went on after it.
+    UploadBroken => "upload_broken", 400, Later, None, "The body has another length than was announced";
+    /// A piece of a resumable upload that does not begin where the upload stands.
+    UploadOffset => "upload_offset", 409, Rebuild, None, "The upload stands at another offset";
     /// A branch change with more or fewer keys than its path has levels.
     WrongKeyCount => "wrong_key_count", 422, Never, None, "The branch has a wrong number of keys";
     /// A change that does not target the slot the rules name.
@@ -229,6 +251,7 @@ impl ErrorCode {
             410 => Self::HistoryGap,
             413 => Self::PayloadTooLarge,
             415 => Self::UnsupportedMediaType,
+            416 => Self::RangeNotSatisfiable,
             429 => Self::RateLimited,
             408 | 502..=504 => Self::TimedOut,
             507 => Self::StorageFull,

@@ -5,9 +5,11 @@
 //! appear here and nowhere deeper; the layers below have their own errors, and one match per service turns those into
 //! an [`ErrorCode`].
 //!
-//! Every body has two encodings, Protocol Buffers for machines and JSON for people, made from one table of fields
+//! Every body of a node has two encodings, Protocol Buffers for machines and JSON for people, made from one table of fields
 //! (`wire`), so that they cannot drift apart; see [`Body`] and [`Format`]. The protobuf schema is
 //! `proto/kith_api.proto` in this crate.
+//!
+//! What belongs to drops is in [`transistor`], with paths, headers and documents of its own.
 //!
 //! Start with [`paths`] (what can be asked), [`ErrorCode`] (how it can fail) and [`challenge`] (what a reader signs).
 
@@ -24,6 +26,7 @@ pub mod paths;
 mod problem;
 mod state;
 pub mod token;
+pub mod transistor;
 mod transistor_url;
 mod wire;
 
