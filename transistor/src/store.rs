@@ -1,5 +1,12 @@
 //! Where records of drops are kept.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod migrate;
+pub mod postgres;
+mod sql;
+pub mod sqlite;
+
 use core::fmt;
 
 use async_trait::async_trait;
@@ -121,6 +128,16 @@ pub enum StoreError {
     /// What stands in it is not what was written.
     #[error("the database holds something that cannot be read: {0}")]
     Damaged(&'static str),
+}
+
+/// A store that was opened.
+#[derive(Debug)]
+pub struct Opened<S> {
+    /// The store.
+    pub store: S,
+    /// Drops that were erased because the database was brought back from a copy, in which drops may stand that were read
+    /// since.
+    pub discarded: u64,
 }
 
 /// What a database says.

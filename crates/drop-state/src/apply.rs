@@ -2,7 +2,7 @@
 
 use crate::{
     Answer, Command, Create, Given, MAX_INFO, MAX_SEGMENTS, MAX_WRONG, Millis, Reader, Record, Refusal, Size,
-    Slices, Stage, TokenHash, View,
+    Slices, Stage, TokenHash,
 };
 
 /// What a command does.
@@ -117,17 +117,6 @@ impl Create {
 }
 
 impl Record {
-    fn view(&self) -> View {
-        View {
-            size: self.size,
-            text: self.text,
-            info: self.info.clone(),
-            expires: self.expires,
-            locked: self.unlock.is_some(),
-            is_final: self.is_final(),
-        }
-    }
-
     fn progress(&self) -> Answer {
         let (whole, segments, complete) = match self.stage {
             Stage::Uploading { whole, segments, .. } => (whole, segments, false),

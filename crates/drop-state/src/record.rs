@@ -1,6 +1,6 @@
 //! What there is about a drop.
 
-use crate::{BodyId, Millis, Slices, TokenHash};
+use crate::{BodyId, Millis, Slices, TokenHash, View};
 
 /// Longest sealed info, in bytes.
 pub const MAX_INFO: usize = 1024;
@@ -68,5 +68,39 @@ impl Record {
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.given.covers(Slices::all(self.size)) && !matches!(self.stage, Stage::Uploading { .. })
+    }
+
+    /// What is told of it.
+    pub(crate) fn view(&self) -> View {
+        View {
+            size: self.size,
+            text: self.text,
+            info: self.info.clone(),
+            expires: self.expires,
+            locked: self.unlock.is_some(),
+            is_final: self.is_final(),
+        }
+    }
+
+    /// What is told to a creator that makes copies of it; `None` for everybody else, and before it is complete.
+    #[must_use]
+    pub fn shareable(&self, deleter: &TokenHash) -> Option<View> {
+        let complete = !matches!(self.stage, Stage::Uploading { .. });
+        (self.deleter == *deleter && complete).then(|| self.view())
+    }
+
+    /// Another drop of the same body, for a reader of its own.
+    #[must_use]
+    pub fn copy(&self, info: Vec<u8>, access: Option<TokenHash>, unlock: Option<TokenHash>) -> Self {
+        Self {
+            info,
+            access,
+            unlock,
+            wrong: 0,
+            upload: None,
+            given: Slices::NONE,
+            stage: Stage::Ready,
+            ..self.clone()
+        }
     }
 }
