@@ -15,10 +15,7 @@ impl From<SqlError> for StoreError {
 }
 
 pub(in crate::store) fn from_database(error: Error) -> StoreError {
-    let code = match &error {
-        Error::Database(error) => error.code().map(|code| code.into_owned()),
-        _ => None,
-    };
+    let code = error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
     let unreachable = matches!(
         error,
         Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed
@@ -31,12 +28,12 @@ pub(in crate::store) fn from_database(error: Error) -> StoreError {
     }
 }
 
-/// SQLite's `SQLITE_FULL`; PostgreSQL's `disk_full` and `out_of_memory`.
+/// `SQLITE_FULL`; `disk_full` and `out_of_memory` of `PostgreSQL`.
 fn is_full(code: &str) -> bool {
     matches!(code, "13" | "53100" | "53200")
 }
 
-/// SQLite's `SQLITE_BUSY` with its extended forms; PostgreSQL: no connection (08), too many (53300), being shut down or
+/// `SQLITE_BUSY` with its extended forms; of `PostgreSQL`: no connection (08), too many (53300), being shut down or
 /// starting up (57P0x), a statement that took too long (57014), read-only since it is a standby (25006).
 fn is_away(code: &str) -> bool {
     let sqlite = code.parse::<u32>().is_ok_and(|code| code < 10_000 && code & 0xff == 5);
