@@ -1,8 +1,9 @@
-//! A load balancer.
+//! A load balancer, and a plain file server.
 
 use std::{
     net::SocketAddr,
     ops::{Deref, DerefMut},
+    path::Path,
 };
 
 use anyhow::Result;
@@ -23,14 +24,30 @@ impl Caddy {
     ///
     /// It is not installed or does not start.
     pub async fn start(servers: &[SocketAddr]) -> Result<Self> {
+        let servers = servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let handler = format!(
+            "reverse_proxy {servers} {{\n\
+             \t\tlb_policy round_robin\n\t\tlb_try_duration 5s\n\t\tfail_duration 1s\n\t\tflush_interval -1\n\t}}"
+        );
+        Self::start_with(&handler).await
+    }
+
+    /// Starts it on a free port to give the files of a folder, as they are.
+    ///
+    /// # Errors
+    ///
+    /// It is not installed or does not start.
+    pub async fn files(folder: &Path) -> Result<Self> {
+        Self::start_with(&format!("root * {folder:?}\n\tfile_server")).await
+    }
+
+    async fn start_with(handler: &str) -> Result<Self> {
         let program = installed("caddy", "bin/caddy")?;
         let ground = Ground::prepare(None, None)?;
-        let servers = servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let port = ground.port;
         let settings = format!(
             "{{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}}\n\
-             http://127.0.0.1:{port} {{\n\tbind 127.0.0.1\n\treverse_proxy {servers} {{\n\
-             \t\tlb_policy round_robin\n\t\tlb_try_duration 5s\n\t\tfail_duration 1s\n\t\tflush_interval -1\n\t}}\n}}\n"
+             http://127.0.0.1:{port} {{\n\tbind 127.0.0.1\n\t{handler}\n}}\n"
         );
         let file = ground.folder.path().join("Caddyfile");
         std::fs::write(&file, settings)?;
