@@ -415,6 +415,7 @@ impl Session {
                 authenticator: self.schedule.authenticator.clone(),
                 server: server.clone(),
                 name: DisplayName::new(&self.title).ok(),
+                roster_secret: None,
             }
             .seal(&package, env.identity, &mut *env.rng);
             if let Ok(sealed) = sealed {

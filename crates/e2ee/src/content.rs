@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::{
     admins::Admins,
+    attachment::Attachment,
     credential::{LeafCredential, Profile},
     key_package::KeyPackage,
     name::{ContentType, FileName},
@@ -88,6 +89,8 @@ pub enum Content {
     },
     /// The commitments of the admins, with a box for each of them.
     Admins(Admins),
+    /// A file that does not fit into one frame.
+    Attachment(Attachment),
 }
 
 mod kind {
@@ -98,6 +101,7 @@ mod kind {
     pub(super) const CREDENTIAL: u32 = 4;
     pub(super) const ADDED: u32 = 5;
     pub(super) const ADMINS: u32 = 6;
+    pub(super) const ATTACHMENT: u32 = 7;
 }
 
 impl Content {
@@ -132,6 +136,7 @@ impl Content {
                 bytes(&AddedWire { packages: packages.iter().map(KeyPackage::to_bytes).collect() }),
             ),
             Self::Admins(admins) => (kind::ADMINS, admins.to_bytes()),
+            Self::Attachment(attachment) => (kind::ATTACHMENT, attachment.to_bytes()),
         };
         let out = bytes(&ContentWire { kind, body });
         if out.len() > MAX_CONTENT {
@@ -179,6 +184,7 @@ impl Content {
                 Ok(Self::Added { packages: packages.collect::<Result<_, _>>()? })
             }
             kind::ADMINS => Ok(Self::Admins(Admins::from_bytes(&wire.body)?)),
+            kind::ATTACHMENT => Ok(Self::Attachment(Attachment::from_bytes(&wire.body)?)),
             unknown => Err(ContentError::UnknownKind(unknown)),
         }
     }
@@ -194,6 +200,7 @@ impl fmt::Debug for Content {
             Self::Credential { .. } => "Content::Credential(..)",
             Self::Added { .. } => "Content::Added(..)",
             Self::Admins(_) => "Content::Admins(..)",
+            Self::Attachment(_) => "Content::Attachment(..)",
         })
     }
 }

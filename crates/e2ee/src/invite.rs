@@ -18,6 +18,7 @@ use protocol::{
     UnixSeconds, VerifyingKey,
 };
 use rand_core::CryptoRng;
+use sealed_drop::DropSecret;
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -33,7 +34,7 @@ use crate::{
     wire::{self, Preimage},
 };
 
-/// Most bytes of a roster that travels inside an invite; a larger one is named by its hash.
+/// Most bytes of a roster that travels inside an invite; a larger one is named by its hash, and may lie elsewhere.
 pub const MAX_INLINE_ROSTER: usize = 8 * 1024;
 
 const PREFIX: &str = "kith-invite1.";
@@ -50,8 +51,8 @@ pub enum InviteError {
     /// The package's prekey is no key to seal to (the recipient's fault).
     #[error("the key package has an unusable prekey")]
     Prekey,
-    /// The inline roster is longer than [`MAX_INLINE_ROSTER`], or not the one the hash names.
-    #[error("the roster is too long for an invite, or not the one named")]
+    /// The inline roster is longer than [`MAX_INLINE_ROSTER`], not the one the hash names, or beside one elsewhere.
+    #[error("the roster is too long for an invite, not the one named, or there twice")]
     Roster,
     /// It was sealed to another key package.
     #[error("the invite is for another key package")]
@@ -106,6 +107,9 @@ pub struct Invite {
     pub server: NodeUrl,
     /// What the inviter calls the group, to show before joining.
     pub name: Option<DisplayName>,
+    /// Where the roster lies if it is too large for the invite: the secret of a drop for this invitee alone, kept by
+    /// the service that the node announces. Not beside a roster inside.
+    pub roster_secret: Option<DropSecret>,
 }
 
 /// An invite together with who made it.
@@ -162,6 +166,7 @@ impl Invite {
         let roster = self.roster.as_ref().map(Roster::to_bytes);
         if roster.as_ref().is_some_and(|bytes| bytes.len() > MAX_INLINE_ROSTER)
             || self.roster.as_ref().is_some_and(|roster| roster.hash() != self.roster_hash)
+            || (roster.is_some() && self.roster_secret.is_some())
         {
             return Err(InviteError::Roster);
         }
@@ -184,6 +189,7 @@ impl Invite {
             server: self.server.as_str().to_owned(),
             inviter: inviter.as_bytes().to_vec(),
             name: self.name.as_ref().map(|name| name.as_str().to_owned()),
+            roster_secret: self.roster_secret.as_ref().map(|secret| secret.to_bytes().to_vec()),
         }))
     }
 
@@ -197,6 +203,11 @@ impl Invite {
         if roster.as_ref().is_some_and(|roster| roster.hash() != roster_hash) {
             return Err(Malformed);
         }
+        let roster_secret = match (&wire.roster_secret, &roster) {
+            (Some(_), Some(_)) => return Err(Malformed),
+            (Some(bytes), None) => Some(DropSecret::from_bytes(&*wire::secret_array(bytes)?)),
+            (None, _) => None,
+        };
         let leaf_secret = wire::secret_array(&wire.leaf_secret)?;
         let invite = Self {
             suite,
@@ -215,8 +226,9 @@ impl Invite {
             roster_hash,
             roster,
             authenticator: Authenticator::from_bytes(&*wire::secret_array(&wire.authenticator)?),
-            server: url(&wire.server)?,
+            server: NodeUrl::exactly(&wire.server)?,
             name: wire.name.as_deref().map(|n| DisplayName::new(n).map_err(|_| Malformed)).transpose()?,
+            roster_secret,
         };
         Ok((invite, VerifyingKey::from_slice(&wire.inviter)?))
     }
@@ -319,11 +331,6 @@ fn preimage(recipient: &VerifyingKey, package: &PackageId, body: &[u8]) -> Preim
     Preimage::new("kith/v1/invite").fixed(recipient.as_bytes()).fixed(package.as_bytes()).sized(body)
 }
 
-/// An address in its one form.
-fn url(text: &str) -> Result<NodeUrl, Malformed> {
-    NodeUrl::new(text).ok().filter(|url| url.as_str() == text).ok_or(Malformed)
-}
-
 #[derive(prost::Message, Zeroize, ZeroizeOnDrop)]
 #[prost(skip_debug)]
 struct InviteWire {
@@ -372,6 +379,8 @@ struct BodyWire {
     inviter: Vec<u8>,
     #[prost(string, optional, tag = "18")]
     name: Option<String>,
+    #[prost(bytes = "vec", optional, tag = "19")]
+    roster_secret: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for InviteWire {

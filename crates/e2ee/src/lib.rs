@@ -6,7 +6,7 @@
 //!
 //! Where to start: [`schedule`] turns a root secret into the secrets of an epoch; [`message`] seals and opens messages
 //! with them, on the [`secret_tree`]; [`payload`] and [`content`] are what is inside; [`credential`] and [`roster`] say
-//! who is behind a leaf; [`key_package`], [`contact`], [`invite`] and [`ticket`] bring people in; [`admins`] tells
+//! who is behind a leaf; [`attachment`] names files outside the log; [`key_package`], [`contact`], [`invite`] and [`ticket`] bring people in; [`admins`] tells
 //! admins that they are; [`comparison`] is what two people read to each other.
 //!
 //! Every derivation, hash and signature has a label of its own that begins with `kith/v1/`. Secrets are wiped on drop,
@@ -14,6 +14,7 @@
 
 pub mod admins;
 mod aead;
+pub mod attachment;
 pub mod comparison;
 pub mod contact;
 pub mod content;

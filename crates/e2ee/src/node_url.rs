@@ -4,6 +4,8 @@ use core::fmt;
 
 use thiserror::Error;
 
+use crate::Malformed;
+
 /// A text that is no node's address (the fault of whoever wrote it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
@@ -33,6 +35,11 @@ impl NodeUrl {
             return Err(NodeUrlError);
         }
         Ok(Self(url.to_owned()))
+    }
+
+    /// Takes an address that is in its one form already.
+    pub(crate) fn exactly(url: &str) -> Result<Self, Malformed> {
+        Self::new(url).ok().filter(|kept| kept.as_str() == url).ok_or(Malformed)
     }
 
     /// The address, without a slash at its end.

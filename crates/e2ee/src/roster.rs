@@ -17,6 +17,9 @@ use crate::{
 /// Most bytes of an encoded roster: what one signed payload holds.
 pub const MAX_ROSTER: usize = MAX_PLAINTEXT - 512;
 
+/// Most bytes of an encoded snapshot: the members of the largest group fit.
+pub const MAX_SNAPSHOT: usize = 16 * 1024 * 1024;
+
 /// Hash of a roster's encoding under the label `kith/v1/roster`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RosterHash([u8; 32]);
@@ -91,7 +94,7 @@ impl RosterEntry {
     }
 }
 
-/// Entries in ascending order of slots, at most one for each.
+/// Entries in ascending order of slots, at most one for each; at most as many as a payload or a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Roster(Vec<RosterEntry>);
 
@@ -105,6 +108,19 @@ impl Roster {
         let len = roster.to_bytes().len();
         if len > MAX_ROSTER {
             return Err(RosterError::TooLong { len, max: MAX_ROSTER });
+        }
+        Ok(roster)
+    }
+
+    /// All members at once, for where no payload bounds it.
+    ///
+    /// # Errors
+    /// [`RosterError`] for two entries of one slot, or more than [`MAX_SNAPSHOT`] bytes.
+    pub fn snapshot(entries: Vec<RosterEntry>) -> Result<Self, RosterError> {
+        let roster = Self::ordered(entries)?;
+        let len = roster.to_bytes().len();
+        if len > MAX_SNAPSHOT {
+            return Err(RosterError::TooLong { len, max: MAX_SNAPSHOT });
         }
         Ok(roster)
     }
@@ -160,7 +176,19 @@ impl Roster {
     /// # Errors
     /// [`Malformed`] for anything [`Self::to_bytes`] does not write.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        if bytes.len() > MAX_ROSTER {
+        Self::read(bytes, MAX_ROSTER)
+    }
+
+    /// Takes the received bytes of a snapshot; the entries are not verified.
+    ///
+    /// # Errors
+    /// [`Malformed`] for anything that no [`Self::snapshot`] encodes to.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, Malformed> {
+        Self::read(bytes, MAX_SNAPSHOT)
+    }
+
+    fn read(bytes: &[u8], max: usize) -> Result<Self, Malformed> {
+        if bytes.len() > max {
             return Err(Malformed);
         }
         let wire: RosterWire = wire::decode(bytes)?;

@@ -48,6 +48,7 @@ fn the_corpora_hold_their_seeds() {
     let invite = vector("invite-1.hex");
     let seeds = [
         ("content", tagged(0, &content.to_bytes().unwrap())),
+        ("attachment", tagged(0, &Content::Attachment(fixtures::attachment()).to_bytes().unwrap())),
         ("payload", tagged(1, &payload.to_bytes())),
         ("roster", tagged(2, &roster.to_bytes())),
         ("key-package", tagged(3, &package.package().to_bytes())),

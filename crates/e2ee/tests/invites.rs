@@ -12,6 +12,7 @@ mod fixtures;
 
 use e2ee::{
     Malformed,
+    attachment::DropSecret,
     invite::{Invite, InviteError, MAX_INLINE_ROSTER, SealedInvite},
     key_package::{KeyPackage, KeyPackagePrivate},
     roster::Roster,
@@ -46,6 +47,7 @@ fn invite(suite: Suite) -> Invite {
         roster: Some(roster),
         server: node(),
         name: None,
+        roster_secret: None,
     }
 }
 
@@ -57,6 +59,7 @@ fn assert_same(a: &Invite, b: &Invite) {
     assert_eq!((a.owner, a.slot, a.leaf_id, a.expires), (b.owner, b.slot, b.leaf_id, b.expires));
     assert_eq!((&a.joiner, &a.leaf_secret, &a.authenticator), (&b.joiner, &b.leaf_secret, &b.authenticator));
     assert_eq!((&a.roster, a.roster_hash, &a.server), (&b.roster, b.roster_hash, &b.server));
+    assert_eq!((&a.name, &a.roster_secret), (&b.name, &b.roster_secret));
 }
 
 /// Sealed by an independent implementation of RFC 9180 and of these layouts.
@@ -99,6 +102,20 @@ fn without_a_roster_only_its_hash_travels() {
     let opened = sealed.open(&own).unwrap().invite;
     assert_eq!(opened.roster, None);
     assert_eq!(opened.roster_hash, invite(SUITES[0]).roster_hash);
+}
+
+#[test]
+fn a_large_roster_lies_elsewhere() {
+    let own = package(SUITES[0], 1);
+    let seal = |invite: &Invite| invite.seal(own.package(), &inviter(), &mut rng(9));
+    let secret = DropSecret::from_bytes(&[0x5e; 32]);
+    let elsewhere = Invite { roster: None, roster_secret: Some(secret.clone()), ..invite(SUITES[0]) };
+    let opened = seal(&elsewhere).unwrap().open(&own).unwrap().invite;
+    assert_same(&opened, &elsewhere);
+    assert_eq!(opened.roster_secret, Some(secret.clone()));
+    // A roster stands in one place.
+    let twice = Invite { roster_secret: Some(secret), ..invite(SUITES[0]) };
+    assert_eq!(seal(&twice).err(), Some(InviteError::Roster));
 }
 
 #[test]

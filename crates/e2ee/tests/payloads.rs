@@ -175,7 +175,8 @@ fn oversized_parts_are_refused() {
 #[test]
 fn unknown_kinds_are_told_apart_from_nonsense() {
     assert_eq!(Content::from_bytes(&[0x08, 99, 0x12, 1, 7]), Err(ContentError::UnknownKind(99)));
-    assert_eq!(Content::from_bytes(&[0x08, 7]), Err(ContentError::UnknownKind(7)));
+    assert_eq!(Content::from_bytes(&[0x08, 8]), Err(ContentError::UnknownKind(8)));
+    assert_eq!(Content::from_bytes(&[0x08, 7]), Err(ContentError::Malformed), "an attachment of nothing");
     assert_eq!(Content::from_bytes(&[0x08, 6]), Err(ContentError::Malformed), "a list of no admins");
     let nonsense: [&[u8]; 7] = [
         &[0x08],
@@ -219,7 +220,7 @@ proptest! {
     #[test]
     fn contents_have_one_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         if let Ok(content) = Content::from_bytes(&bytes)
-            && !matches!(content, Content::File { .. })
+            && !matches!(content, Content::File { .. } | Content::Attachment(_))
         {
             prop_assert_eq!(content.to_bytes().unwrap(), bytes);
         }

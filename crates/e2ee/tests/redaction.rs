@@ -11,6 +11,7 @@
 mod fixtures;
 
 use e2ee::{
+    attachment::{Attachment, DropSecret, FileDigest},
     comparison::ComparisonDigits,
     contact::{Contact, ContactSecret},
     content::Content,
@@ -99,6 +100,16 @@ fn payloads() {
     assert_eq!(format!("{verified:?}"), "VerifiedPayload(..)");
     hidden(&format!("{:?}", Content::Roster(Roster::new(vec![entry()]).unwrap())));
     hidden(&format!("{:?}", entry()));
+    let attachment = Attachment {
+        name: FileName::sanitise("hush.txt"),
+        media_type: ContentType::new("text/plain").unwrap(),
+        size: 5,
+        digest: FileDigest::new([1; 32]),
+        secret: DropSecret::from_bytes(&[CANARY; 32]),
+        service: None,
+    };
+    hidden(&format!("{attachment:?} {:?}", attachment.copy_for(LeafId::new(3))));
+    assert_eq!(format!("{:?}", Content::Attachment(attachment)), "Content::Attachment(..)");
 }
 
 #[test]
@@ -145,8 +156,10 @@ fn people() {
         roster: Some(Roster::new(vec![entry()]).unwrap()),
         server: node(),
         name: None,
+        roster_secret: Some(DropSecret::from_bytes(&[CANARY; 32])),
     };
     hidden(&format!("{invite:?}"));
+    let invite = Invite { roster: None, ..invite };
     let sealed = invite.seal(own.package(), &inviter(), &mut rng(9)).unwrap();
     assert!(format!("{sealed:?}").starts_with("SealedInvite("));
     hidden(&format!("{:?}", sealed.open(&own).unwrap()));

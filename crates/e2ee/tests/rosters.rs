@@ -13,7 +13,7 @@ mod fixtures;
 use e2ee::{
     Malformed,
     credential::{CredentialError, LeafBinding, LeafCredential, Profile},
-    roster::{MAX_ROSTER, Roster, RosterEntry, RosterError},
+    roster::{MAX_ROSTER, MAX_SNAPSHOT, Roster, RosterEntry, RosterError},
 };
 use fixtures::{GROUP, entry, entry_at, identity, key, leaf, name, profile, secret};
 use protocol::{Epoch, GroupId, LeafId, Slot};
@@ -118,6 +118,22 @@ fn large_groups_take_pages() {
     assert_eq!(back, entries);
     assert_eq!(Roster::pages(Vec::new()), Ok(Vec::new()));
     assert_eq!(Roster::pages(vec![entry(), entry()]), Err(RosterError::Twice(Slot::new(2))));
+}
+
+#[test]
+fn a_snapshot_has_everybody() {
+    let entries: Vec<_> = (0..500).map(entry_at).collect();
+    let snapshot = Roster::snapshot(entries.clone()).unwrap();
+    let bytes = snapshot.to_bytes();
+    assert!(bytes.len() > MAX_ROSTER);
+    assert_eq!(Roster::from_bytes(&bytes), Err(Malformed), "too long for a payload");
+    let back = Roster::from_snapshot(&bytes).unwrap();
+    assert_eq!((back.hash(), back.entries()), (snapshot.hash(), entries.as_slice()));
+    assert_eq!(Roster::snapshot(vec![entry(), entry()]), Err(RosterError::Twice(Slot::new(2))));
+    assert_eq!(Roster::from_snapshot(&vec![0; MAX_SNAPSHOT + 1]), Err(Malformed));
+    // What fits a payload is the same in either form.
+    let small = Roster::new(vec![entry()]).unwrap();
+    assert_eq!(Roster::snapshot(vec![entry()]), Ok(small));
 }
 
 #[test]

@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ceremony", &["proofs"]),
     ("pinned-keys", &["proofs"]),
     ("ratchet-tree", &["curve", "protocol"]),
-    ("e2ee", &["curve", "protocol", "ratchet-tree"]),
+    ("e2ee", &["curve", "protocol", "ratchet-tree", "sealed-drop"]),
     ("group-state", &["curve", "protocol", "proofs", "ratchet-tree"]),
     ("sealed-drop", &[]),
     ("api", &["curve", "protocol"]),

@@ -14,10 +14,11 @@
 use chacha20::{ChaCha20Rng, rand_core::SeedableRng};
 use curve::TreeSecret;
 use e2ee::{
+    attachment::{Attachment, DropSecret, FileDigest},
     credential::{LeafBinding, LeafCredential, Profile},
     key_package::KeyPackagePrivate,
     message::MessageKeys,
-    name::DisplayName,
+    name::{ContentType, DisplayName, FileName},
     node_url::NodeUrl,
     payload::{Carrier, LogPosition, PayloadContext},
     roster::RosterEntry,
@@ -128,6 +129,17 @@ pub fn package(suite: Suite, seed: u8) -> KeyPackagePrivate {
         false,
         &mut rng(seed),
     )
+}
+
+pub fn attachment() -> Attachment {
+    Attachment {
+        name: FileName::sanitise("film.mkv"),
+        media_type: ContentType::new("video/x-matroska").unwrap(),
+        size: 5_000_000,
+        digest: FileDigest::new([0xd1; 32]),
+        secret: DropSecret::from_bytes(&[0x5e; 32]),
+        service: None,
+    }
 }
 
 /// The named file of golden bytes.
