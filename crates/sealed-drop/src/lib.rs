@@ -12,7 +12,7 @@
 //! use sealed_drop::{DropLink, DropSecret, Opener, Sealer};
 //!
 //! # let secret = DropSecret::from_bytes(&[7; 32]);
-//! let link = DropLink::new("https://kith.example", secret, false)?.to_text();
+//! let link = DropLink::new("https://kith.example/transistor", secret, false)?.to_text();
 //!
 //! let link = DropLink::parse(&link)?;
 //! let keys = link.secret().keys(None);

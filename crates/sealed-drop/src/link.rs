@@ -1,6 +1,6 @@
 //! The link of a drop.
 //!
-//! `<server>/transistor/d#kith-drop1.<base64url of: u8 flags ‖ 32 bytes secret ‖ 4 bytes check>`. Browsers do not send
+//! `<url of the service>/d#kith-drop1.<base64url of: u8 flags ‖ 32 bytes secret ‖ 4 bytes check>`. Browsers do not send
 //! the part behind `#`, so the server that serves the page learns nothing from a visit.
 
 use core::fmt;
@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::secret::DropSecret;
 
-/// Path of the page behind links, below the server's address.
-pub const PAGE_PATH: &str = "/transistor/d";
+/// Path of the page behind links, below the service's URL.
+pub const PAGE_PATH: &str = "/d";
 
 const KIND: &str = "kith-drop";
 const VERSION: &str = "1";
@@ -24,8 +24,8 @@ const CHECK_LEN: usize = 4;
 const BYTES: usize = 1 + DropSecret::LEN + CHECK_LEN;
 /// Characters of these bytes in base64url.
 const CHARACTERS: usize = BYTES.div_ceil(3) * 4 - 2;
-/// Most bytes of a server's address.
-const MAX_SERVER: usize = 255;
+/// Most bytes of a service's URL.
+const MAX_URL: usize = 500;
 /// Longest text that is looked at.
 const MAX_TEXT: usize = 1024;
 
@@ -62,25 +62,25 @@ impl LinkError {
 /// A link: where the drop is, its secret, and whether a password is needed. Not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DropLink {
-    server: String,
+    url: String,
     secret: DropSecret,
     locked: bool,
 }
 
 impl DropLink {
-    /// A link to a drop on the server at an address such as `https://kith.example`, without the page's path; `locked`
-    /// says that a password is needed.
+    /// A link to a drop of the service at a URL such as `https://kith.example/transistor`; `locked` says that a password
+    /// is needed.
     ///
     /// # Errors
-    /// [`LinkError::NotALink`] for an address that is not of this form.
-    pub fn new(server: &str, secret: DropSecret, locked: bool) -> Result<Self, LinkError> {
-        Ok(Self { server: checked_server(server)?.to_owned(), secret, locked })
+    /// [`LinkError::NotALink`] for a URL that is not of this form.
+    pub fn new(url: &str, secret: DropSecret, locked: bool) -> Result<Self, LinkError> {
+        Ok(Self { url: checked_url(url)?.to_owned(), secret, locked })
     }
 
-    /// The server's address, without a slash at its end.
+    /// The service's URL, without a slash at its end.
     #[must_use]
-    pub fn server(&self) -> &str {
-        &self.server
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The secret.
@@ -103,9 +103,9 @@ impl DropLink {
         bytes.extend_from_slice(self.secret.expose());
         let check = check(&bytes);
         bytes.extend_from_slice(&check);
-        let front = self.server.len() + PAGE_PATH.len() + 1 + KIND.len() + VERSION.len() + 1;
+        let front = self.url.len() + PAGE_PATH.len() + 1 + KIND.len() + VERSION.len() + 1;
         let mut text = Zeroizing::new(String::with_capacity(front + CHARACTERS));
-        for part in [&self.server, PAGE_PATH, "#", KIND, VERSION, "."] {
+        for part in [&self.url, PAGE_PATH, "#", KIND, VERSION, "."] {
             text.push_str(part);
         }
         URL_SAFE_NO_PAD.encode_string(&*bytes, &mut text);
@@ -125,12 +125,12 @@ impl DropLink {
         let (page, fragment) = match plain.split_once('#') {
             Some(parts) => parts,
             // Messengers cut at the `#`, too.
-            None if server_of(&plain).is_ok() => return Err(LinkError::CutOff),
+            None if url_of(&plain).is_ok() => return Err(LinkError::CutOff),
             None => return Err(LinkError::NotALink),
         };
-        let server = server_of(page)?.to_owned();
+        let url = url_of(page)?.to_owned();
         let (secret, locked) = parse_fragment(fragment)?;
-        Ok(Self { server, secret, locked })
+        Ok(Self { url, secret, locked })
     }
 }
 
@@ -171,25 +171,25 @@ fn check(bytes: &[u8]) -> [u8; CHECK_LEN] {
     [a, b, c, d]
 }
 
-fn server_of(page: &str) -> Result<&str, LinkError> {
+fn url_of(page: &str) -> Result<&str, LinkError> {
     let page = page.trim_end_matches('/');
-    checked_server(page.strip_suffix(PAGE_PATH).ok_or(LinkError::NotALink)?)
+    checked_url(page.strip_suffix(PAGE_PATH).ok_or(LinkError::NotALink)?)
 }
 
 /// `https://` or `http://`, a host, perhaps a port and a path; no user, query or fragment.
-fn checked_server(server: &str) -> Result<&str, LinkError> {
-    let server = server.trim_end_matches('/');
-    let rest = server.strip_prefix("https://").or_else(|| server.strip_prefix("http://"));
+fn checked_url(url: &str) -> Result<&str, LinkError> {
+    let url = url.trim_end_matches('/');
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let rest = rest.ok_or(LinkError::NotALink)?;
     let allowed = |byte: u8| {
         byte.is_ascii_alphanumeric()
             || matches!(byte, b'.' | b'-' | b'_' | b'~' | b':' | b'[' | b']' | b'/' | b'%' | b'+')
     };
     let host = rest.split('/').next().unwrap_or(rest);
-    if server.len() > MAX_SERVER || host.is_empty() || host.starts_with(':') || !rest.bytes().all(allowed) {
+    if url.len() > MAX_URL || host.is_empty() || host.starts_with(':') || !rest.bytes().all(allowed) {
         return Err(LinkError::NotALink);
     }
-    Ok(server)
+    Ok(url)
 }
 
 impl fmt::Debug for DropLink {
@@ -208,7 +208,7 @@ mod tests {
         "https://kith.example/transistor/d#kith-drop1.AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH05B8Ag";
 
     fn good() -> String {
-        DropLink::new("https://kith.example", DropSecret::from_bytes(&[7; 32]), true)
+        DropLink::new("https://kith.example/transistor", DropSecret::from_bytes(&[7; 32]), true)
             .unwrap()
             .to_text()
             .to_string()
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(good(), GOOD);
         assert_eq!(GOOD.rsplit('.').next().unwrap().len(), CHARACTERS);
         let link = DropLink::parse(GOOD).unwrap();
-        assert_eq!(link.server(), "https://kith.example");
+        assert_eq!(link.url(), "https://kith.example/transistor");
         assert!(link.is_locked());
         assert!(*link.secret() == DropSecret::from_bytes(&[7; 32]));
     }
@@ -266,7 +266,7 @@ mod tests {
         let (front, back) = good.split_at(60);
         assert!(DropLink::parse(&format!(" {front}\r\n  {back}\n")).is_ok());
         let slashed = good.replace("/d#", "/d/#").replace("kith.example", "kith.example:8443/base");
-        assert_eq!(DropLink::parse(&slashed).unwrap().server(), "https://kith.example:8443/base");
+        assert_eq!(DropLink::parse(&slashed).unwrap().url(), "https://kith.example:8443/base/transistor");
     }
 
     proptest! {

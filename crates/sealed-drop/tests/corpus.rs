@@ -36,7 +36,7 @@ fn the_corpora_hold_their_seeds() {
     let info = Info::new("a.txt", "text/plain", 5).unwrap();
     let copy = info.clone().for_copy(targets::content_key());
     let keys = secret.keys(None);
-    let link = DropLink::new("https://kith.example:8443/base", secret.clone(), true).unwrap();
+    let link = DropLink::new("https://kith.example:8443/base/transistor", secret.clone(), true).unwrap();
     for (name, text) in [
         ("link", link.to_text().to_string()),
         ("id", secret.id().to_string()),

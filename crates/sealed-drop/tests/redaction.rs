@@ -19,7 +19,7 @@ fn nothing_shows() {
     let content = ContentKey::from_bytes(&[CANARY; 39]);
     let info = Info::new("hush.txt", "text/hush", 5).unwrap();
     let token = Token::from_bytes(&[CANARY; 32]);
-    let link = DropLink::new("https://kith.example", secret.clone(), true).unwrap();
+    let link = DropLink::new("https://kith.example/transistor", secret.clone(), true).unwrap();
     let fixed = [
         (format!("{secret:?}"), "DropSecret(..)"),
         (format!("{:?}", secret.id()), "DropId(..)"),

@@ -73,7 +73,8 @@ fn vector(case: &Case) -> (Value, Vec<u8>) {
     let mut sealer = Sealer::new(&content_key, case.content.len() as u64).unwrap();
     sealer.push(&case.content, &mut sealed).unwrap();
     sealer.finish(&mut sealed).unwrap();
-    let link = DropLink::new("https://kith.example", secret.clone(), case.password.is_some()).unwrap();
+    let link =
+        DropLink::new("https://kith.example/transistor", secret.clone(), case.password.is_some()).unwrap();
     let content = if case.content.len() > 1000 { Value::Null } else { json!(hex::encode(&case.content)) };
     let value = json!({
         "name": case.name,
