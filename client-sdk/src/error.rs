@@ -3,7 +3,7 @@
 use api::ErrorCode;
 use thiserror::Error as ThisError;
 
-use crate::{http::HttpError, prover::ProverError, session::SessionError, store::StoreError};
+use crate::{drops::DropError, http::HttpError, prover::ProverError, session::SessionError, store::StoreError};
 
 /// Why something was not done.
 #[derive(Debug, ThisError)]
@@ -69,6 +69,9 @@ pub enum Error {
     /// A proof could not be made.
     #[error("a proof could not be made")]
     Prover(#[source] ProverError),
+    /// A drop could not be made or read.
+    #[error("{0}")]
+    Drop(DropError),
     /// The system gave no randomness, or a task was torn down.
     #[error("the system failed the client")]
     System,
@@ -95,6 +98,7 @@ impl Error {
             Self::Store(_) => "store",
             Self::Prover(ProverError::Keys(error)) => error.code(),
             Self::Prover(_) => "prover",
+            Self::Drop(error) => error.code(),
             Self::System => "system",
         }
     }
@@ -105,6 +109,7 @@ impl Error {
         match self {
             Self::Node { code } => code.is_retryable(),
             Self::Http(_) | Self::OutcomeUnknown | Self::Contention => true,
+            Self::Drop(error) => error.is_retryable(),
             Self::Store(error) => matches!(error, StoreError::Busy),
             Self::NotPossible { .. }
             | Self::Forked { .. }
@@ -158,6 +163,12 @@ impl From<HttpError> for Error {
             Some(code) => Self::Node { code },
             None => Self::Http(error),
         }
+    }
+}
+
+impl From<DropError> for Error {
+    fn from(error: DropError) -> Self {
+        Self::Drop(error)
     }
 }
 

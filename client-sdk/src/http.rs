@@ -76,24 +76,7 @@ impl NodeClient {
     ) -> Result<Self, HttpError> {
         let base = address.trim_end_matches('/');
         let origin: NodeOrigin = base.parse().map_err(|_| HttpError::BadAddress(address.to_owned()))?;
-        let plain = base.starts_with("http://");
-        if plain && !options.allow_plain_http && !is_this_machine(base) {
-            return Err(HttpError::PlainHttp(address.to_owned()));
-        }
-        // The first one installed stays; an application that chose another provider keeps it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut http = reqwest::Client::builder()
-            .connect_timeout(options.connect_timeout)
-            .tcp_keepalive(Duration::from_secs(30))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .user_agent(concat!("kith/", env!("CARGO_PKG_VERSION")));
-        if plain {
-            // A machine without certificates can still talk to itself.
-            http = http.tls_certs_only([]);
-        }
-        let http = http.build().map_err(HttpError::Setup)?;
+        let http = connections(base, &options)?;
         let transport = Transport { http, base: base.into(), clock, options };
         Ok(Self { transport: Arc::new(transport), origin })
     }
@@ -268,6 +251,28 @@ fn behind(after: Option<Seq>) -> Seq {
 }
 
 /// Whether an origin's host is this machine itself, by name or by address.
+/// A pool of connections to a server, as every one of ours is talked to.
+pub(crate) fn connections(origin: &str, options: &NodeOptions) -> Result<reqwest::Client, HttpError> {
+    let plain = origin.starts_with("http://");
+    if plain && !options.allow_plain_http && !is_this_machine(origin) {
+        return Err(HttpError::PlainHttp(origin.to_owned()));
+    }
+    // The first one installed stays; an application that chose another provider keeps it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut http = reqwest::Client::builder()
+        .connect_timeout(options.connect_timeout)
+        .tcp_keepalive(Duration::from_secs(30))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .user_agent(concat!("kith/", env!("CARGO_PKG_VERSION")));
+    if plain {
+        // A machine without certificates can still talk to itself.
+        http = http.tls_certs_only([]);
+    }
+    http.build().map_err(HttpError::Setup)
+}
+
 fn is_this_machine(base: &str) -> bool {
     let host = base.strip_prefix("http://").unwrap_or(base);
     let host = match host.strip_prefix('[') {

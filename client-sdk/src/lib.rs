@@ -26,6 +26,7 @@
 
 mod client;
 pub mod clock;
+pub mod drops;
 mod entry;
 mod error;
 mod follow;

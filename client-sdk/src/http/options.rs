@@ -42,7 +42,7 @@ impl Default for NodeOptions {
 impl NodeOptions {
     /// Wait after so many failed attempts: what the node asked for, else twice as long as the last; at most ten
     /// seconds, and spread.
-    pub(super) fn wait(&self, failed: u32, asked: Option<u32>) -> Duration {
+    pub(crate) fn wait(&self, failed: u32, asked: Option<u32>) -> Duration {
         let doubled = self.first_wait.saturating_mul(2_u32.saturating_pow(failed.saturating_sub(1)));
         let asked = asked.map(|seconds| Duration::from_secs(seconds.into()));
         self.jitter.spread(asked.unwrap_or(doubled).min(LONGEST_WAIT))

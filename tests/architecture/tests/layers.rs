@@ -42,7 +42,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("message-relay", &["frame-feed-nats", "frame-log", "frame-log-mongo", "protocol", "service-kit"]),
     (
         "kith-client-sdk",
-        &["curve", "protocol", "proofs", "ratchet-tree", "e2ee", "group-state", "api", "pinned-keys"],
+        &[
+            "curve",
+            "protocol",
+            "proofs",
+            "ratchet-tree",
+            "e2ee",
+            "group-state",
+            "api",
+            "pinned-keys",
+            "sealed-drop",
+        ],
     ),
     (
         "kith",
