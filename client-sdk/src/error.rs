@@ -70,7 +70,7 @@ pub enum Error {
     #[error("a proof could not be made")]
     Prover(#[source] ProverError),
     /// A drop could not be made or read.
-    #[error("{0}")]
+    #[error(transparent)]
     Drop(DropError),
     /// The system gave no randomness, or a task was torn down.
     #[error("the system failed the client")]
