@@ -32,7 +32,7 @@ pub use self::{
     token::{Token, TokenError},
     types::{
         Begun, BodyTag, Checksum, Claimed, Cut, Ended, Incoming, Made, NewDrop, Outgoing, Progress,
-        RangeSpec, Reading, Shown,
+        RangeSpec, Reading, Shown, TagError,
     },
 };
 use self::{metrics::DropMetrics, room::Room, turns::Turns};

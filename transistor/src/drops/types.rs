@@ -1,6 +1,6 @@
 //! What operations are asked with and what they answer.
 
-use core::{fmt, ops::Range, time::Duration};
+use core::{fmt, ops::Range, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use drop_state::{DropId, Millis, Reader, TokenHash, View};
@@ -159,6 +159,21 @@ impl fmt::Display for BodyTag {
         f.write_str(&hex::encode(self.0))
     }
 }
+
+impl FromStr for BodyTag {
+    type Err = TagError;
+
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        let mut tag = [0; 16];
+        hex::decode_to_slice(text, &mut tag).map_err(|_| TagError)?;
+        Ok(Self(tag))
+    }
+}
+
+/// A text that is no tag of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not 32 hexadecimal digits")]
+pub struct TagError;
 
 /// Bytes that a reader is being sent.
 pub struct Reading {

@@ -16,6 +16,8 @@ pub const INFO: &str = "transistor-info";
 pub const EXPIRES_IN: &str = "transistor-expires-in";
 /// Of answers: when the drop ends, RFC 3339.
 pub const EXPIRES: &str = "transistor-expires";
+/// Of answers to `HEAD`: bytes of the body.
+pub const SIZE: &str = "transistor-size";
 /// Of answers to resumable uploads: id of the drop.
 pub const ID: &str = "transistor-id";
 /// Digest of a body that is sent (RFC 9530).
