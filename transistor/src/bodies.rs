@@ -143,8 +143,12 @@ impl Bodies {
     ) -> Result<Segment, BodyError> {
         let name = crate::random().map_err(|_| BodyError::NoRandomness)?;
         let segment = Segment { start, len: buffer.len() as u64, name };
-        let key = key.clone();
-        let sealed = blocking(move || buffer.seal(body, &key, segment)).await??;
+        let (key, folder) = (key.clone(), self.0.folder.clone());
+        let sealed = blocking(move || {
+            folder.as_deref().map_or(Ok(()), folder::is_there)?;
+            buffer.seal(body, &key, segment)
+        });
+        let sealed = sealed.await??;
         let path = object(body, &name);
         patiently(self.0.objects.put(&path, PutPayload::from_bytes(sealed))).await?;
         Ok(segment)
@@ -162,6 +166,10 @@ impl Bodies {
     ) -> Result<Bytes, BodyError> {
         let live = self.0.counted.hold();
         let path = object(body, &segment.name);
+        if let Some(folder) = self.0.folder.clone() {
+            // Else a folder that went away would look like a body that was erased.
+            blocking(move || folder::is_there(&folder)).await??;
+        }
         let sealed = patiently(async {
             let found = self.0.objects.get(&path).await?;
             // Before it is read: whoever can write to the bucket must not fill the memory.

@@ -103,6 +103,12 @@ impl Drops {
         &self.0.settings
     }
 
+    /// Pieces of bodies that are in memory now: at most one for each upload, and two for each reader.
+    #[must_use]
+    pub fn pieces_in_memory(&self) -> usize {
+        self.0.bodies.in_memory()
+    }
+
     /// How far an upload is.
     ///
     /// # Errors
@@ -204,15 +210,15 @@ impl Drops {
     }
 
     async fn apply(&self, id: DropId, command: Command, payload: Payload) -> Result<Applied, Failure> {
-        // These find out at most that a drop has ended, which the sweeper would have found, too.
-        let quiet =
-            matches!(command, Command::Look { .. } | Command::Progress { .. } | Command::Append { .. });
+        let erases =
+            !matches!(command, Command::Look { .. } | Command::Progress { .. } | Command::Append { .. });
         let applied = self.0.store.apply(id, command, payload, self.now()).await;
         let applied = applied.map_err(|error| self.store_failed("change a drop", &error))?;
         if applied.to_erase {
             self.0.to_erase.notify_one();
         }
-        if applied.to_erase || !quiet {
+        // The others erase only what they find to have ended.
+        if erases || applied.to_erase || applied.answer == Err(Refusal::Gone) {
             self.0.to_scrub.notify_one();
         }
         Ok(applied)

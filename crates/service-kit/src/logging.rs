@@ -48,8 +48,9 @@ impl LogSettings {
 }
 
 /// Lines of others that name what must not be in a log, unless the filter asks for them: the NATS client repeats what
-/// the server says, subjects included. Our own code reports the same without names.
-const SILENCED: &str = "async_nats=off,";
+/// the server says, subjects included, and the client of buckets the addresses it tries again. Our own code reports the
+/// same without names.
+const SILENCED: &str = "async_nats=off,object_store=off,";
 
 /// The log could not be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -10,12 +10,19 @@ use std::{
 use futures_util::{StreamExt as _, stream::BoxStream};
 use object_store::{ObjectStore, local::LocalFileSystem};
 
-use super::{BodyError, CheckError, Found, blocking, body_of};
+use super::{BodyError, Broken, CheckError, Found, blocking, body_of};
+
+/// A file by which the folder is known to be the one that was opened.
+const MARK: &str = "bodies-of-drops";
 
 /// Makes the folder, for its owner alone, and opens it. Writing is followed by telling the disk, file and folders.
 pub(super) fn open(path: &Path) -> Result<(Box<dyn ObjectStore>, PathBuf), CheckError> {
     make(path).map_err(CheckError::NoFolder)?;
     let path = fs::canonicalize(path).map_err(CheckError::NoFolder)?;
+    let mark = File::options().append(true).create(true).open(path.join(MARK));
+    mark.and_then(|mark| mark.sync_all())
+        .and_then(|()| File::open(&path)?.sync_all())
+        .map_err(CheckError::NoFolder)?;
     let objects = LocalFileSystem::new_with_prefix(&path).map_err(|_| CheckError::Settings)?;
     Ok((Box::new(objects.with_fsync(true)), path))
 }
@@ -43,15 +50,21 @@ pub(super) const fn free(_: &Path) -> Option<u64> {
     None
 }
 
+/// Whether the folder is still there. A disk that went away must not be written past, and nobody must forget that there
+/// is something to remove on it.
+pub(super) fn is_there(root: &Path) -> Result<(), BodyError> {
+    match fs::symlink_metadata(root.join(MARK)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(BodyError::Unavailable(Broken::of(&error))),
+    }
+}
+
 /// Removes a body's folder with everything in it, half-written files too.
 pub(super) fn remove(root: &Path, path: &Path) -> Result<(), BodyError> {
+    is_there(root)?;
     match fs::remove_dir_all(path) {
         Ok(()) => {}
-        // Not there is as good as removed, unless it is the whole folder that is not there: a disk that was not mounted
-        // must not make anybody forget that there is something to remove on it.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return fs::metadata(root).map(|_| ()).map_err(BodyError::from);
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error.into()),
     }
     // Otherwise a power cut could bring it back after it was forgotten.

@@ -4,16 +4,12 @@ use core::ops::Range;
 use std::collections::VecDeque;
 
 use bytes::{Buf as _, Bytes};
-use drop_state::{Command, DropId, Given, Refusal, TokenHash};
+use drop_state::{Command, DropId, Given, Millis, Refusal, TokenHash};
 use futures_util::StreamExt as _;
 use service_kit::metrics::Held;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    task::JoinHandle,
-    time::{Duration, Instant},
-};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 
-use super::super::{Drops, Ended, Failure, Outgoing};
+use super::super::{Drops, Ended, Failure, Outgoing, millis};
 use crate::{
     bodies::BodyError,
     store::{BodyKey, Segment},
@@ -39,7 +35,8 @@ pub(super) struct Sending {
     left: Range<u64>,
     /// Bytes that may be sent end here.
     given_to: u64,
-    renewed: Instant,
+    /// By the clock that leases are measured with.
+    renewed: Millis,
     /// Fetched: what follows at the beginning of `left`.
     piece: Bytes,
     next: Option<Ahead>,
@@ -87,7 +84,7 @@ impl Sending {
             segments: parts.segments.into_iter().filter(overlaps).collect(),
             given_to: range.start,
             left: range,
-            renewed: Instant::now(),
+            renewed: drops.now(),
             piece: Bytes::new(),
             next: None,
             confirm: false,
@@ -121,11 +118,10 @@ impl Sending {
     /// one for each megabyte.
     pub(super) async fn give_next(&mut self) -> Result<(), Failure> {
         let start = self.left.start;
-        let width = self.given.size.div_ceil(64).max(1);
-        let last = start.saturating_add(UNIT - 1);
-        let end = (last / width).saturating_add(1).saturating_mul(width).min(self.left.end);
+        let end = unit_end(start, self.given.size).min(self.left.end);
+        let now = self.drops.now();
         self.drops.give(self.id, self.by, start..end).await?;
-        (self.given_to, self.renewed) = (end, Instant::now());
+        (self.given_to, self.renewed) = (end, now);
         Ok(())
     }
 
@@ -163,20 +159,17 @@ impl Sending {
         if self.piece.is_empty() {
             self.fetch().await?;
         }
-        if self.left.start >= self.given_to {
-            self.give_next().await
-        } else if self.renewed.elapsed() > self.lease() / 4 {
-            let at = self.left.start;
-            self.drops.give(self.id, self.by, at..at).await?;
-            self.renewed = Instant::now();
-            Ok(())
-        } else {
-            Ok(())
-        }
+        if self.left.start >= self.given_to { self.give_next().await } else { self.renew().await }
     }
 
-    fn lease(&self) -> Duration {
-        self.drops.0.settings.lease.get()
+    async fn renew(&mut self) -> Result<(), Failure> {
+        let (now, lease) = (self.drops.now(), millis(self.drops.0.settings.lease.get()));
+        if now > self.renewed.after(lease / 4) {
+            let at = self.left.start;
+            self.drops.give(self.id, self.by, at..at).await?;
+            self.renewed = now;
+        }
+        Ok(())
     }
 
     async fn fetch(&mut self) -> Result<(), Failure> {
@@ -244,6 +237,12 @@ impl Sending {
     }
 }
 
+/// Where what is given together with the byte at `start` ends.
+fn unit_end(start: u64, size: u64) -> u64 {
+    let width = size.div_ceil(64).max(1);
+    (start.saturating_add(UNIT - 1) / width).saturating_add(1).saturating_mul(width)
+}
+
 impl Drop for Sending {
     fn drop(&mut self) {
         self.end(None);
@@ -254,5 +253,37 @@ impl Drop for Sending {
             let (drops, id, by) = (self.drops.clone(), self.id, self.by);
             runtime.spawn(async move { drops.answer(id, Command::Confirm { by }).await });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drop_state::Slices;
+
+    use super::*;
+
+    #[test]
+    fn a_body_of_any_size_takes_few_writes_and_none_gives_more_than_it_says() {
+        const MIB: u64 = 1 << 20;
+        for (size, expected) in [
+            (1, 1),
+            (MIB, 1),
+            (MIB + 1, 1),
+            (4 * MIB, 4),
+            (63 * MIB + 5, 32),
+            (64 * MIB, 64),
+            (1000 * MIB + 7, 64),
+            (4096 * MIB, 64),
+        ] {
+            let (mut at, mut writes, mut given) = (0, 0, Slices::NONE);
+            while at < size {
+                assert!(!given.covers(Slices::all(size)), "{size}: not final before the last write");
+                let end = unit_end(at, size).min(size);
+                given = given.with(Slices::touched(&(at..end), size));
+                (at, writes) = (end, writes + 1);
+            }
+            assert_eq!((writes, given), (expected, Slices::all(size)), "{size}");
+        }
+        assert_eq!(unit_end(u64::MAX, u64::MAX), u64::MAX);
     }
 }
