@@ -1,0 +1,98 @@
+//! What is measured: the service, and a plain file server beside it.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use bench::cpu_seconds;
+use servers::{Caddy, Port, Process, Program, Ready};
+use tempfile::TempDir;
+
+/// What is measured is the service, not its protection against a single loud client.
+const OPEN: &str = "{ per_minute = 60000000, burst = 1000000 }";
+
+/// Processes that run until this is dropped.
+pub(crate) struct Site {
+    pub(crate) service: String,
+    pub(crate) file_server: String,
+    pub(crate) files: PathBuf,
+    pub(crate) pid: u32,
+    _running: (Process, Caddy, Port, TempDir),
+}
+
+impl Site {
+    pub(crate) async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let files = folder.path().join("files");
+        std::fs::create_dir(&files)?;
+        let caddy = Caddy::files(&files).await?;
+        let port = Port::free()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+        let settings = folder.path().join("transistor.toml");
+        std::fs::write(&settings, settings_text(address, &folder.path().join("data")))?;
+        let program = PathBuf::from(
+            std::env::var_os("TRANSISTOR_BIN").unwrap_or_else(|| "target/release/transistor".into()),
+        );
+        ensure!(program.exists(), "{} is not there; build it first", program.display());
+        let program = Program::new(program).arg("--config").arg(settings).ready(Ready::Port(address));
+        let process = Process::start(program).await?;
+        Ok(Self {
+            service: address.to_string(),
+            file_server: format!("127.0.0.1:{}", caddy.port()),
+            files,
+            pid: process.id()?,
+            _running: (process, caddy, port, folder),
+        })
+    }
+
+    /// Processor time of the service so far, in seconds.
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        cpu_seconds(self.pid)
+    }
+
+    /// Looks at the memory of the service from now on.
+    pub(crate) fn watch(&self) -> Watch {
+        let (highest, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (seen, stopped, pid) = (Arc::clone(&highest), Arc::clone(&stop), self.pid);
+        let task = tokio::spawn(async move {
+            while !stopped.load(Ordering::Relaxed) {
+                if let Ok(now) = resident(pid) {
+                    seen.fetch_max(now, Ordering::Relaxed);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        Watch { highest, stop, task }
+    }
+}
+
+/// Somebody who looks at memory.
+pub(crate) struct Watch {
+    highest: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watch {
+    /// The most that was seen, in bytes.
+    pub(crate) async fn highest(self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await?;
+        Ok(self.highest.load(Ordering::Relaxed))
+    }
+}
+
+/// Memory of a process that is in use and in no file, in bytes: what it holds itself, not the pages of its program.
+pub(crate) fn resident(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024)
+}
