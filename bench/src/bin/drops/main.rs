@@ -11,15 +11,21 @@ mod site;
 use std::{
     io::Write as _,
     path::Path,
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bench::{cpu_seconds, ms, percentile, say};
+use bench::{ms, percentile, say};
 use tokio::task::JoinSet;
 
-use self::{http::Client, site::{Site, resident}};
+use self::{
+    http::Client,
+    site::{Site, resident},
+};
 
 const PUBLIC: &str = "/transistor/v1/public/transfers";
 const BYTES: &str = "content-type: application/octet-stream\r\n";
@@ -52,10 +58,8 @@ async fn small(site: &Site, drops: u64, clients: u64) -> Result<()> {
     let run = fresh(8)?;
     let path = move |n: u64| format!("{PUBLIC}/{run}-0000-8000-8000-{n:012x}/content");
     let body = Arc::new(random(1024)?);
-    let steps: [(&str, &str, &'static str, &'static str, u16); 2] = [
-        ("made", "PUT", BYTES, "", 201),
-        ("taken", "GET", "", WANTS_BYTES, 200),
-    ];
+    let steps: [(&str, &str, &'static str, &'static str, u16); 2] =
+        [("made", "PUT", BYTES, "", 201), ("taken", "GET", "", WANTS_BYTES, 200)];
     for (what, method, sent, wanted, status) in steps {
         let (next, before, started) = (Arc::new(AtomicU64::new(0)), site.cpu()?, Instant::now());
         let mut tasks = JoinSet::new();
@@ -138,7 +142,9 @@ async fn streamed(site: &Site, mib: u64) -> Result<()> {
     let mut client = Client::connect(&site.service).await?;
     for n in [1, 2] {
         let started = Instant::now();
-        client.send("PUT", &format!("{}/content", path(n)), &format!("{BYTES}content-length: {size}\r\n")).await?;
+        client
+            .send("PUT", &format!("{}/content", path(n)), &format!("{BYTES}content-length: {size}\r\n"))
+            .await?;
         for _ in 0..mib {
             client.write(&piece).await?;
         }
@@ -167,11 +173,7 @@ async fn streamed(site: &Site, mib: u64) -> Result<()> {
         }
     }
     let highest = peak.highest().await?;
-    say(format_args!(
-        "  memory of the service: {} MiB before, {} MiB at most",
-        resting / MIB,
-        highest / MIB
-    ));
+    say(format_args!("  memory of the service: {} MiB before, {} MiB at most", resting / MIB, highest / MIB));
 
     // Beside it: the file server gives a file of the same size, and the disk takes one.
     let file = site.files.join("large");

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,7 +16,7 @@ use servers::{Caddy, Port, Process, Program, Ready};
 use tempfile::TempDir;
 
 /// What is measured is the service, not its protection against a single loud client.
-const OPEN: &str = "{ per_minute = 60000000, burst = 1000000 }";
+const OPEN: &str = "{ per_minute = 60000000, burst = 60000000 }";
 
 /// Processes that run until this is dropped.
 pub(crate) struct Site {
@@ -34,7 +34,7 @@ impl Site {
         std::fs::create_dir(&files)?;
         let caddy = Caddy::files(&files).await?;
         let port = Port::free()?;
-        let address = SocketAddr::from(([127, 0, 0, 1], port.number()));
+        let address = port.address();
         let settings = folder.path().join("transistor.toml");
         std::fs::write(&settings, settings_text(address, &folder.path().join("data")))?;
         let program = PathBuf::from(
@@ -42,7 +42,7 @@ impl Site {
         );
         ensure!(program.exists(), "{} is not there; build it first", program.display());
         let program = Program::new(program).arg("--config").arg(settings).ready(Ready::Port(address));
-        let process = Process::start(program).await?;
+        let process = program.start().await?;
         Ok(Self {
             service: address.to_string(),
             file_server: format!("127.0.0.1:{}", caddy.port()),
@@ -95,4 +95,15 @@ pub(crate) fn resident(pid: u32) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("no RssAnon")?;
     let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
     Ok(kib * 1024)
+}
+
+fn settings_text(address: SocketAddr, data: &Path) -> String {
+    let mut text = format!("[listen]\naddress = \"{address}\"\n");
+    let (store, bodies) = (data.join("drops.sqlite"), data.join("bodies"));
+    text.push_str(&format!("[store]\npath = {store:?}\n[bodies]\npath = {bodies:?}\n"));
+    text.push_str("[drops]\nmax_size = \"16GiB\"\n[rates]\n");
+    for rate in ["requests", "drops", "kilobytes"] {
+        text.push_str(&format!("{rate} = {OPEN}\n"));
+    }
+    text
 }
