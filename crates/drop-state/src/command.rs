@@ -138,6 +138,8 @@ pub struct View {
     pub size: u64,
     /// Whether it is a text.
     pub text: bool,
+    /// Whether its bytes are beside the record.
+    pub inline: bool,
     /// Sealed info.
     pub info: Vec<u8>,
     /// When it ends.

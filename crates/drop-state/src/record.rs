@@ -75,6 +75,7 @@ impl Record {
         View {
             size: self.size,
             text: self.text,
+            inline: self.inline,
             info: self.info.clone(),
             expires: self.expires,
             locked: self.unlock.is_some(),

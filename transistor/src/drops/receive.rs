@@ -78,6 +78,7 @@ impl Drops {
         self.need_room(length).await?;
         let made = self.make(plan, Payload::Inline(bytes)).await?;
         self.0.room.add(length);
+        self.0.metrics.received_bytes.inc_by(length);
         Ok(made)
     }
 
@@ -112,7 +113,6 @@ impl Drops {
                     return Err(Failure::LengthMismatch);
                 }
                 source.verified()?;
-                self.0.metrics.received_bytes.inc_by(first.len() as u64);
                 return self.create_inline(new, first.into_plain(), text).await;
             }
             filled = Some(stop);

@@ -1,8 +1,7 @@
 //! Bodies on their way to readers.
 
 use bytes::Bytes;
-use drop_state::Refusal;
-use drop_state::{Answer, Command, DropId, Given, TokenHash};
+use drop_state::{Answer, Command, DropId, Given, Reader, Refusal, TokenHash};
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
@@ -79,63 +78,54 @@ impl Drops {
             return Err(Refusal::NotText.into());
         }
         let by = self.token()?.hash();
-        let (reader, lease) = (reader.hashed(), millis(self.0.settings.lease.get()));
-        if view.size > self.0.settings.inline_max.get() {
-            return self.take_large(id, reader, by, text).await;
+        let reader = reader.hashed();
+        if !view.inline {
+            return self.take_outside(id, reader, by, text).await;
         }
+        let lease = millis(self.0.settings.lease.get());
         let applied = self.apply(id, Command::Take { reader, by, lease, text }, Payload::None).await?;
         let Answer::Given(given) = applied.answer? else { return Err(self.unexpected()) };
-        let stream = if given.inline {
-            self.whole(self.inline(applied.bytes, given.size)?)
-        } else {
-            let sending = Sending::open(self, id, by, &given, 0..given.size).await?;
-            sending.all_given().into_stream()
-        };
-        Ok(taken(&given, stream))
+        if given.inline {
+            let stream = self.whole(self.inline(applied.bytes, given.size)?);
+            return Ok(taken(&given, stream));
+        }
+        // Another drop than the one that was looked at, under the same id.
+        let sending = Sending::open(self, id, by, &given, 0..given.size).await?;
+        Ok(taken(&given, sending.all_given().into_stream()))
     }
 
     /// Of a body outside the database the first piece is fetched before anything is given: if that fails, nobody was
     /// sent anything, and the drop must not be lost.
-    async fn take_large(
+    async fn take_outside(
         &self,
         id: DropId,
-        reader: drop_state::Reader,
+        reader: Reader,
         by: TokenHash,
         text: bool,
     ) -> Result<Reading, Failure> {
         let lease = millis(self.0.settings.lease.get());
         let answer = self.answer(id, Command::Claim { reader, by, lease }).await?;
         let Answer::Claimed { view, .. } = answer else { return Err(self.unexpected()) };
-        if text && !view.text {
-            // Another drop than the one that was looked at.
-            let _ = self.answer(id, Command::GiveBack { by }).await;
-            return Err(Refusal::NotText.into());
-        }
         let opened = async {
-            let (given, _) = self.give(id, by, 0..0).await?;
-            if given.inline {
-                return Ok((given, None));
+            if view.inline || (text && !view.text) {
+                // Another drop than the one that was looked at, under the same id.
+                return Err(Failure::Refused(Refusal::Gone));
             }
-            Ok((given, Some(Sending::open(self, id, by, &given, 0..given.size).await?)))
+            let (given, _) = self.give(id, by, 0..0).await?;
+            let sending = Sending::open(self, id, by, &given, 0..given.size).await?;
+            Ok((given, sending))
         };
-        let (given, sending) = match opened.await {
-            Ok(opened) => opened,
+        match opened.await {
+            Ok((given, sending)) => {
+                self.give(id, by, 0..given.size).await?;
+                Ok(taken(&given, sending.all_given().into_stream()))
+            }
             Err(failure) => {
                 // If this fails, too, the lease ends by itself.
                 let _ = self.answer(id, Command::GiveBack { by }).await;
-                return Err(failure);
+                Err(failure)
             }
-        };
-        let (given_all, bytes) = self.give(id, by, 0..given.size).await?;
-        let stream = match sending {
-            Some(sending) => sending.all_given().into_stream(),
-            None => {
-                let bytes = self.inline(bytes, given_all.size)?;
-                self.answer(id, Command::Confirm { by }).await?;
-                self.whole(bytes)
-            }
-        };
-        Ok(taken(&given, stream))
+        }
     }
 
     /// Makes it durable that these bytes are given.

@@ -133,3 +133,65 @@ impl Digest {
         if same { Ok(()) } else { Err(Failure::DigestMismatch) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use service_kit::shutdown;
+
+    use super::*;
+    use crate::bodies::{Bodies, BodySettings};
+
+    const STALL: Duration = Duration::from_secs(30);
+
+    /// `chunk` bytes every so often, `times` times, and how that ends.
+    async fn arriving(chunk: usize, every: Duration, times: usize) -> (Stop, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let bodies =
+            Bodies::open(&BodySettings { path: folder.path().to_owned(), ..BodySettings::default() })
+                .unwrap();
+        let body = stream::unfold(0, move |n| async move {
+            tokio::time::sleep(every).await;
+            (n < times).then(|| (Ok(Bytes::from(vec![7; chunk])), n + 1))
+        });
+        let (_trigger, shutdown) = shutdown::channel();
+        let mut source = Source::new(body.boxed(), 1 << 20, None, STALL, shutdown, None);
+        let mut buffer = bodies.buffer();
+        let stop = source.fill(&mut buffer).await.unwrap_err();
+        (stop, buffer.len())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_is_good_enough_and_a_drip_is_not() {
+        let interrupted = Stop::Short(Failure::Interrupted);
+        let almost = STALL - Duration::from_millis(1);
+        assert_eq!(arriving(SIGN_OF_LIFE, almost, 100).await, (Stop::End, 100 * SIGN_OF_LIFE));
+        assert_eq!(arriving(SIGN_OF_LIFE, STALL * 2, 100).await, (interrupted, 0));
+        // A byte every second: what came until then is kept.
+        assert_eq!(arriving(1, Duration::from_millis(1001), 1000).await, (interrupted, 29));
+        // The end of a short body need not hurry.
+        assert_eq!(arriving(1, Duration::from_secs(1), 10).await, (Stop::End, 10));
+    }
+
+    #[tokio::test]
+    async fn digests_are_of_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let bodies =
+            Bodies::open(&BodySettings { path: folder.path().to_owned(), ..BodySettings::default() })
+                .unwrap();
+        let content: Vec<u8> = (0..=255).collect();
+        for (checksum, good) in [
+            (Checksum::Sha256(Sha256::digest(&content).into()), true),
+            (Checksum::Sha256(Sha256::digest(&content[1..]).into()), false),
+            (Checksum::Sha1(Sha1::digest(&content).into()), true),
+            (Checksum::Sha1([0; 20]), false),
+        ] {
+            let chunks: Vec<_> = content.chunks(7).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+            let (_trigger, shutdown) = shutdown::channel();
+            let mut source =
+                Source::new(stream::iter(chunks).boxed(), 256, Some(checksum), STALL, shutdown, None);
+            assert_eq!(source.fill(&mut bodies.buffer()).await, Err(Stop::End));
+            assert_eq!(source.verified().is_ok(), good, "{checksum:?}");
+        }
+    }
+}

@@ -16,6 +16,10 @@ async fn nothing_is_half_kept_and_nothing_lost_while_the_folder_is_away() {
     let _ = rig.drops.append(&upload, 0, None, broken(&content[..1200])).await;
     rig.drops.delete(id(2), &token(b'd')).await.unwrap();
 
+    // Small, and outside all the same.
+    let small = rig.drops.begin(new(id(6)), 10).await.unwrap().upload;
+    assert!(rig.drops.append(&small, 0, None, body(&content[..10])).await.unwrap().complete);
+
     let away = rig.folder.path().join("away");
     std::fs::rename(rig.bodies(), &away).unwrap();
     rig.sweep();
@@ -25,8 +29,11 @@ async fn nothing_is_half_kept_and_nothing_lost_while_the_folder_is_away() {
     let failed = rig.drops.append(&upload, 1200, None, body(&content[1200..])).await;
     assert_eq!(failed.unwrap_err(), Failure::StorageUnavailable);
     assert_eq!(rig.drops.progress(&upload).await.unwrap().offset, 1200);
-    let failed = rig.drops.take(id(1), &Shown::default(), false).await;
-    assert_eq!(failed.unwrap_err(), Failure::StorageUnavailable);
+    for n in [1, 6] {
+        let failed = rig.drops.take(id(n), &Shown::default(), false).await;
+        assert_eq!(failed.unwrap_err(), Failure::StorageUnavailable);
+        assert!(!rig.is_gone(id(n)).await, "nothing of it was sent");
+    }
     let claim = rig.claim(id(1), 1).await.unwrap();
     let failed = rig.drops.read(id(1), &claim, None, None).await;
     assert_eq!(failed.unwrap_err(), Failure::StorageUnavailable);
@@ -43,8 +50,10 @@ async fn nothing_is_half_kept_and_nothing_lost_while_the_folder_is_away() {
     assert!(rig.drops.append(&upload, 1200, None, body(&content[1200..])).await.unwrap().complete);
     assert_eq!(rig.read(id(1), &claim).await, content);
     rig.drops.confirm(id(1), &claim).await.unwrap();
-    let taken = rig.drops.take(id(3), &Shown::default(), false).await.unwrap();
-    assert_eq!(all(taken).await.unwrap(), content);
+    for (n, content) in [(3, &content[..]), (6, &content[..10])] {
+        let taken = rig.drops.take(id(n), &Shown::default(), false).await.unwrap();
+        assert_eq!(all(taken).await.unwrap(), content);
+    }
     until("all bodies to be removed", async || rig.objects().is_empty()).await;
     until("and forgotten", async || rig.usage().await.to_erase == 0).await;
     assert_eq!(rig.metric("transistor_pieces_in_memory"), 0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::kit::*;
 use drop_state::{MAX_WRONG, Refusal};
 use futures_util::StreamExt as _;
-use service_kit::config::ByteSize;
+use service_kit::config::{ByteSize, Period};
 use transistor::{
     drops::{Ended, Failure, NewDrop, RangeSpec, Shown},
     store::Copy,
@@ -135,6 +135,34 @@ async fn a_reader_that_takes_its_time_keeps_its_claim_and_one_that_stops_loses_i
     assert_eq!(stream.next().await, None);
     assert_eq!(rig.metric("transistor_sent_total{outcome=\"gone\"}"), 1);
     assert_eq!(rig.read(id(2), &other).await, content);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_asks_for_nothing_takes_no_place_from_others() {
+    let rig = Rig::with(|settings, bodies| {
+        bodies.segment = ByteSize::from_kib(256);
+        settings.max_readers = 1;
+        settings.lease = Period::from_millis(50);
+    })
+    .await;
+    let content = content(TWO);
+    rig.outside(id(1), &content).await;
+    rig.outside(id(2), &content).await;
+    let first = rig.claim(id(1), 1).await.unwrap();
+    let mut stream = rig.drops.read(id(1), &first, None, None).await.unwrap().stream;
+    stream.next().await.unwrap().unwrap();
+    let second = rig.claim(id(2), 2).await.unwrap();
+    until("the place to be free", async || {
+        let reading = rig.drops.read(id(2), &second, None, None).await;
+        assert!(matches!(reading, Ok(_) | Err(Failure::Busy)));
+        reading.is_ok()
+    })
+    .await;
+    assert_eq!(stream.next().await, Some(Err(Ended::Gone)));
+    assert_eq!(stream.next().await, None);
+    until("its memory, too", async || rig.drops.pieces_in_memory() == 0).await;
+    assert_eq!(rig.read(id(1), &first).await, content, "its claim is as good as before");
     rig.end().await;
 }
 

@@ -1,13 +1,16 @@
 //! A body outside the database on its way to one reader.
 
-use core::ops::Range;
-use std::collections::VecDeque;
+use core::{future::ready, ops::Range, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::{Buf as _, Bytes};
 use drop_state::{Command, DropId, Given, Millis, Refusal, TokenHash};
 use futures_util::StreamExt as _;
 use service_kit::metrics::Held;
-use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle, time::sleep};
 
 use super::super::{Drops, Ended, Failure, Outgoing, millis};
 use crate::{
@@ -45,6 +48,49 @@ pub(super) struct Sending {
     over: bool,
     _permit: OwnedSemaphorePermit,
     _sending: Held,
+}
+
+/// A sending while nobody asks for more of it. A reader that asks for nothing as long as a lease lasts has lost its claim
+/// by that, and must not go on taking the place and the memory of others.
+struct Waiting {
+    slot: Arc<Mutex<Option<Sending>>>,
+    watch: Option<Watch>,
+}
+
+/// A task that ends with this.
+struct Watch(JoinHandle<()>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        // At once: the task that is told to end may hold the slot for a moment longer.
+        drop(self.take());
+    }
+}
+
+impl Waiting {
+    fn take(&self) -> Option<Sending> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&mut self, sending: Sending, patience: Duration) {
+        let over = sending.over;
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(sending);
+        if over {
+            return;
+        }
+        let slot = Arc::clone(&self.slot);
+        self.watch = Some(Watch(tokio::spawn(async move {
+            sleep(patience).await;
+            let left = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(left);
+        })));
+    }
 }
 
 /// A piece that is being fetched.
@@ -104,12 +150,22 @@ impl Sending {
     }
 
     pub(super) fn into_stream(self) -> Outgoing {
-        futures_util::stream::unfold(self, |mut sending| async move {
+        let patience = self.drops.0.settings.lease.get();
+        let mut waiting = Waiting { slot: Arc::default(), watch: None };
+        waiting.put(self, patience);
+        futures_util::stream::unfold(waiting, move |mut waiting| async move {
+            waiting.watch = None;
+            let Some(mut sending) = waiting.take() else { return Some((Err(Ended::Gone), waiting)) };
             let chunk = sending.chunk().await?;
-            if let Err(ended) = chunk {
-                sending.end(Some(Err(ended)));
+            match chunk {
+                Ok(_) => waiting.put(sending, patience),
+                Err(ended) => sending.end(Some(Err(ended))),
             }
-            Some((chunk, sending))
+            Some((chunk, waiting))
+        })
+        // After an error nothing follows.
+        .scan(false, |over, chunk: Result<Bytes, Ended>| {
+            ready(if core::mem::replace(over, chunk.is_err()) { None } else { Some(chunk) })
         })
         .boxed()
     }
