@@ -121,7 +121,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .into_iter()
         .fold(Router::new(), build)
         .layer(middleware::from_fn_with_state(Arc::clone(app), around::charged))
-        .layer(middleware::from_fn_with_state(Arc::clone(app), around::misses_take_as_long))
+        .layer(middleware::from_fn_with_state(app.miss_floor, around::misses_take_as_long))
         .layer(middleware::from_fn_with_state(Arc::clone(app), cors::allow));
     free.into_iter().fold(charged, build).with_state(Arc::clone(app))
 }
