@@ -1,9 +1,8 @@
 //! What read-once drops cost: how many small ones a second are made and taken, and how fast a large one goes up and down,
 //! beside a plain static file server and the bare disk in the same run; and whether memory stays flat meanwhile.
 //!
-//! `cargo build --release -p transistor`, then `cargo run --release -p bench --bin drops -- [small drops] [clients]
-//! [MiB of the large one]`. Service, file server and this program are a process each, on loopback. Bodies are random
-//! bytes, as ciphertext is.
+//! `cargo bench -p transistor --bench drops -- [small drops] [clients] [MiB of the large one]`. Service, file server and
+//! this program are a process each, on loopback. Bodies are random bytes, as ciphertext is.
 
 mod http;
 mod site;
@@ -19,7 +18,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use bench::{ms, percentile, say};
 use tokio::task::JoinSet;
 
 use self::{
@@ -34,7 +32,8 @@ const MIB: u64 = 1 << 20;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1);
+    // Cargo says `--bench` to every program of this kind.
+    let mut args = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let mut number = |what: &'static str, default: u64| {
         args.next().map_or(Ok(default), |text| text.parse::<u64>()).context(what)
     };
@@ -232,4 +231,19 @@ fn fresh(digits: usize) -> Result<String> {
 #[expect(clippy::cast_precision_loss, reason = "counts of bytes and drops, for printing")]
 const fn precise(count: u64) -> f64 {
     count as f64
+}
+
+/// The value that `percent` of the sorted ones do not exceed; nothing for none.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted.get(sorted.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
+}
+
+/// A duration in milliseconds.
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
+}
+
+#[expect(clippy::print_stdout, reason = "a measuring program prints what it measured")]
+fn say(text: impl core::fmt::Display) {
+    println!("{text}");
 }

@@ -10,8 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use bench::cpu_seconds;
+use anyhow::{Context as _, Result};
 use servers::{Caddy, Port, Process, Program, Ready};
 use tempfile::TempDir;
 
@@ -37,11 +36,10 @@ impl Site {
         let address = port.address();
         let settings = folder.path().join("transistor.toml");
         std::fs::write(&settings, settings_text(address, &folder.path().join("data")))?;
-        let program = PathBuf::from(
-            std::env::var_os("TRANSISTOR_BIN").unwrap_or_else(|| "target/release/transistor".into()),
-        );
-        ensure!(program.exists(), "{} is not there; build it first", program.display());
-        let program = Program::new(program).arg("--config").arg(settings).ready(Ready::Port(address));
+        let program = Program::new(env!("CARGO_BIN_EXE_transistor"))
+            .arg("--config")
+            .arg(settings)
+            .ready(Ready::Port(address));
         let process = program.start().await?;
         Ok(Self {
             service: address.to_string(),
@@ -106,4 +104,12 @@ fn settings_text(address: SocketAddr, data: &Path) -> String {
         text.push_str(&format!("{rate} = {OPEN}\n"));
     }
     text
+}
+
+/// Processor time of a process so far, in seconds; the kernel counts in hundredths.
+fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let field = |at: usize| fields.get(at).copied().unwrap_or("0").parse::<u32>();
+    Ok(f64::from(field(11)? + field(12)?) / 100.0)
 }
