@@ -167,12 +167,12 @@ async fn a_body_that_cannot_be_removed_does_not_keep_the_others() {
 #[tokio::test]
 async fn many_that_end_together_are_all_swept() {
     let mut rig = Rig::with(|settings, _| settings.inline_max = ByteSize::from_bytes(1000)).await;
-    for n in 0..600_u16 {
+    let made = (0..600_u16).map(|n| {
         let mut name = [7; 16];
         name[..2].copy_from_slice(&n.to_be_bytes());
-        let new = new(drop_state::DropId::from_random(name));
-        rig.drops.create(new, "x".into(), false).await.unwrap();
-    }
+        rig.drops.create(new(drop_state::DropId::from_random(name)), "x".into(), false)
+    });
+    futures_util::future::try_join_all(made).await.unwrap();
     assert_eq!(rig.usage().await.drops, 600);
     rig.clock.advance(Duration::from_secs(24 * 3600));
     rig.sweep();
