@@ -9,7 +9,7 @@ state=${KITH_STATE:-$infrastructure/state}
 # The address for clients is on this port, everything else on those behind it.
 first_port=${KITH_PORT:-8080}
 # In the order in which they start; they stop in the other one.
-parts=(mongo nats node-1 node-2 relay-1 relay-2 front)
+parts=(mongo nats postgres transistor node-1 node-2 relay-1 relay-2 front)
 
 say() { echo "kith: $*"; }
 complain() { echo "kith: $*" >&2; }
@@ -18,7 +18,7 @@ fail() {
     exit 1
 }
 
-# Ports, by part. Nodes have two: one for clients, one for whoever watches them.
+# Ports, by part. Nodes and transistor have two: one for clients, one for whoever watches them.
 port_of() {
     case $1 in
     front) echo "$first_port" ;;
@@ -30,6 +30,9 @@ port_of() {
     relay-2) echo $((first_port + 6)) ;;
     nats) echo $((first_port + 7)) ;;
     mongo) echo $((first_port + 8)) ;;
+    postgres) echo $((first_port + 9)) ;;
+    transistor) echo $((first_port + 10)) ;;
+    transistor-watch) echo $((first_port + 11)) ;;
     *) fail "no part is called $1" ;;
     esac
 }
@@ -127,10 +130,12 @@ known() {
 
 # end PART: asks its process to end, and ends it if it does not hear.
 end() {
-    local pid patience=150
+    local pid patience=150 signal=TERM
+    # Which to PostgreSQL means to wait until everybody has gone by himself.
+    [[ $1 != postgres ]] || signal=INT
     if pid=$(pid_of "$1"); then
         say "stopping $1"
-        kill -TERM "$pid" 2>/dev/null || true
+        kill -"$signal" "$pid" 2>/dev/null || true
         # Should it be stopped, it hears nothing.
         kill -CONT "$pid" 2>/dev/null || true
         while pid_of "$1" >/dev/null; do
@@ -160,12 +165,30 @@ ready() {
     [[ $line == HTTP/1.[01]" 2"* ]]
 }
 
+# asks_for_password PORT: whether PostgreSQL there wants to know who this is. One that is still starting listens too, and
+# refuses everybody.
+asks_for_password() {
+    local answer
+    answer=$(
+        exec 2>/dev/null
+        exec 3<>"/dev/tcp/127.0.0.1/$1" || exit
+        # A greeting of 25 bytes, in version 3.0.
+        printf '\0\0\0\31\0\3\0\0user\0transistor\0\0' >&3
+        IFS= read -r -t 5 -d '' answer <&3
+        echo "$answer"
+        # The rest is taken too, between its zeros: whoever leaves something lying is noted down as having broken off.
+        for _ in {1..7}; do IFS= read -r -t 5 -d '' answer <&3 || break; done
+    ) || return 1
+    [[ $answer == R ]]
+}
+
 # is_ready PART: whether it does its work, as far as that can be seen from outside.
 is_ready() {
     case $1 in
     front) ready "$(port_of front)" /health/ready ;;
-    node-*) ready "$(port_of "$1-watch")" /health/ready ;;
+    node-* | transistor) ready "$(port_of "$1-watch")" /health/ready ;;
     relay-*) ready "$(port_of "$1")" /health/ready ;;
+    postgres) asks_for_password "$(port_of postgres)" ;;
     nats | mongo) answers "$(port_of "$1")" ;;
     esac
 }

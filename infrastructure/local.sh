@@ -21,8 +21,9 @@ programs() {
     fi
     local profile=${KITH_PROFILE:-release}
     command -v cargo >/dev/null || fail "cargo is needed; see https://rustup.rs"
-    say "building node, relay and command ($profile); the first time takes some minutes"
-    (cd "$repository" && cargo build --quiet --locked --profile "$profile" --bin node --bin message-relay --bin kith)
+    say "building node, relay, transistor and command ($profile); the first time takes some minutes"
+    (cd "$repository" && cargo build --quiet --locked --profile "$profile" --bin node --bin message-relay \
+        --bin transistor --bin kith)
     binaries=${CARGO_TARGET_DIR:-$repository/target}/$([[ $profile == dev ]] && echo debug || echo "$profile")
 }
 
@@ -39,6 +40,25 @@ free() {
     done
 }
 
+# An empty cluster with a user and a database for Transistor. It is put in place last: one that was interrupted is made
+# again.
+cluster() {
+    local data=$state/data/postgres making=$state/data/.postgres
+    [[ ! -d $data ]] || return 0
+    rm -rf "$making"
+    "$servers/postgres/run" initdb --username=root --pwfile="$state/secrets/postgres-root" --auth=scram-sha-256 \
+        --encoding=UTF8 --no-locale --no-instructions --pgdata="$making" >>"$state/logs/postgres.log" 2>&1 \
+        || fail "no cluster could be made; infrastructure/logs postgres says why"
+    # One statement a line. A password that is given in the clear is kept as what can check it.
+    "$servers/postgres/run" postgres --single -c exit_on_error=on -D "$making" postgres >>"$state/logs/postgres.log" 2>&1 <<END \
+        || fail "no database could be made; infrastructure/logs postgres says why"
+CREATE ROLE transistor LOGIN PASSWORD '$(<"$state/secrets/postgres-transistor")'
+CREATE DATABASE transistor OWNER transistor
+REVOKE ALL ON DATABASE transistor FROM PUBLIC
+END
+    mv "$making" "$data"
+}
+
 # The command that a part is.
 start() {
     local part=$1 settings=$state/settings
@@ -51,6 +71,18 @@ start() {
         fill nats.conf nats.conf LISTEN="127.0.0.1:$(port_of nats)" STORE="$state/data/nats" MONITOR= \
             NODE="$(<"$state/secrets/nats-node")" RELAY="$(<"$state/secrets/nats-relay")"
         launch nats "$servers/nats/bin/nats-server" --config "$settings/nats.conf"
+        ;;
+    postgres)
+        cluster
+        launch postgres "$servers/postgres/run" postgres -D "$state/data/postgres" -p "$(port_of postgres)" \
+            -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=50
+        ;;
+    transistor)
+        mkdir -p "$state/data/transistor"
+        fill transistor.toml transistor.toml LISTEN="127.0.0.1:$(port_of transistor)" \
+            WATCH="127.0.0.1:$(port_of transistor-watch)" \
+            PROXIES='"127.0.0.1"' POSTGRES="$settings/postgres-transistor.url" BODIES="$state/data/transistor"
+        launch transistor "$binaries/transistor" --config "$settings/transistor.toml"
         ;;
     node-*)
         fill node.toml "$part.toml" LISTEN="127.0.0.1:$(port_of "$part")" WATCH="127.0.0.1:$(port_of "$part-watch")" \
@@ -66,7 +98,8 @@ start() {
     front)
         mkdir -p "$state/data/front"
         fill Caddyfile Caddyfile PORT="$first_port" BIND=127.0.0.1 \
-            NODES="127.0.0.1:$(port_of node-1) 127.0.0.1:$(port_of node-2)"
+            NODES="127.0.0.1:$(port_of node-1) 127.0.0.1:$(port_of node-2)" \
+            TRANSISTOR="127.0.0.1:$(port_of transistor)"
         launch front env XDG_DATA_HOME="$state/data/front" XDG_CONFIG_HOME="$state/data/front" \
             "$servers/caddy/bin/caddy" run --adapter caddyfile --config "$settings/Caddyfile"
         ;;
@@ -88,10 +121,12 @@ patiently() {
 
 raise() {
     local part
-    "$repository/scripts/servers" nats mongo caddy
+    "$repository/scripts/servers" nats mongo postgres caddy
     programs
     printf 'mongodb://127.0.0.1:%s/?directConnection=true' "$(port_of mongo)" \
         | tee "$state/settings/mongo-node.uri" >"$state/settings/mongo-relay.uri"
+    printf 'postgres://transistor:%s@127.0.0.1:%s/transistor' "$(<"$state/secrets/postgres-transistor")" \
+        "$(port_of postgres)" >"$state/settings/postgres-transistor.url"
     trap take_back EXIT
     trap 'take_back; exit 130' INT TERM HUP
     for part in "${parts[@]}"; do
@@ -101,7 +136,7 @@ raise() {
         fi
         [[ ! -e $state/run/$part ]] || say "$part had ended without being told to; starting it again"
         case $part in
-        node-*) free "$part" "$(port_of "$part")" "$(port_of "$part-watch")" ;;
+        node-* | transistor) free "$part" "$(port_of "$part")" "$(port_of "$part-watch")" ;;
         *) free "$part" "$(port_of "$part")" ;;
         esac
         say "starting $part"

@@ -24,5 +24,5 @@ fill() {
 
 make_secrets() {
     local name
-    for name in nats-node nats-relay mongo-root mongo-node mongo-relay mongo-keyfile; do secret "$name"; done
+    for name in nats-node nats-relay mongo-root mongo-node mongo-relay mongo-keyfile postgres-root postgres-transistor; do secret "$name"; done
 }

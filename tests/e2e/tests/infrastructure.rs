@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -12,9 +13,10 @@ use anyhow::{Context as _, Result, ensure};
 use e2e::{Kith, until};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
-const PARTS: [&str; 7] = ["mongo", "nats", "node-1", "node-2", "relay-1", "relay-2", "front"];
+const PARTS: [&str; 9] =
+    ["mongo", "nats", "postgres", "transistor", "node-1", "node-2", "relay-1", "relay-2", "front"];
 /// Ports that a system takes.
-const PORTS: u16 = 9;
+const PORTS: u16 = 12;
 
 /// A system with a state of its own. Taken down when dropped.
 struct System {
@@ -106,6 +108,22 @@ fn alive(pid: Pid) -> bool {
     stat.is_ok_and(|stat| !stat.contains(") Z")) && test_kill_process(pid).is_ok()
 }
 
+/// One request to the address for clients: the status of the answer, and its body.
+fn ask(system: &System, method: &str, path: &str, heads: &str, body: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", system.port))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {length}\r\n{heads}\r\n{body}",
+        system.port
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
+    Ok((status, body.to_owned()))
+}
+
 fn script(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
     fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
@@ -152,6 +170,26 @@ fn it_comes_up_loses_a_node_and_goes_down_without_a_trace() -> Result<()> {
     let again = system.ok("up", &[])?;
     ensure!(again.contains("starting node-1") && !again.contains("starting node-2"), "{again}");
     ensure!(system.status()?.0 == Some(0));
+
+    // A drop outlives everything that keeps it, and is handed over once.
+    let (status, info) = ask(&system, "GET", "/v1/node", "Accept: application/json\r\n", "")?;
+    ensure!(status == 200 && info.contains(&format!("\"{}/transistor\"", system.url())), "{info}");
+    let drop = "/transistor/v1/public/transfers/0f1e2d3c-4b5a-8697-8877-665544332211/content";
+    let bytes = "application/octet-stream\r\n";
+    let (status, said) = ask(&system, "PUT", drop, &format!("Content-Type: {bytes}"), "once")?;
+    ensure!(status == 201, "{status} {said}");
+    kill_process(system.pid("postgres")?, Signal::KILL)?;
+    kill_process(system.pid("transistor")?, Signal::KILL)?;
+    until("both are seen to have ended", || {
+        let (_, said) = system.status()?;
+        Ok((said.matches("ended without being told to").count() == 2).then_some(()))
+    })?;
+    let again = system.ok("up", &[])?;
+    ensure!(again.contains("starting postgres") && again.contains("starting transistor"), "{again}");
+    ensure!(system.status()?.0 == Some(0));
+    let read = || ask(&system, "GET", drop, &format!("Accept: {bytes}"), "");
+    ensure!(read()? == (200, "once".to_owned()));
+    ensure!(read()?.0 == 404, "a second reader");
 
     // Down, nothing of it runs; up again, everything is there.
     let pids = system.pids()?;
