@@ -12,3 +12,4 @@
 mod kit;
 mod logs;
 mod program;
+mod tus_client;

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::kit::{Reply, bytes, client, id, token};
 
-fn program(folder: &Path) -> Program {
+pub(crate) fn program(folder: &Path) -> Program {
     Program::new(env!("CARGO_BIN_EXE_transistor"))
         .folder(folder)
         .env("KITH__LISTEN__ADDRESS", "127.0.0.1:0")
@@ -25,12 +25,18 @@ async fn run(program: Program) -> (Option<i32>, String) {
 }
 
 /// The port it says it listens on.
-async fn port(process: &mut Process) -> u16 {
+pub(crate) async fn port(process: &mut Process) -> u16 {
     let line = process.line("the transistor is ready").await.unwrap();
     line.rsplit("port=").next().unwrap().trim().parse().unwrap()
 }
 
-async fn ask(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
+pub(crate) async fn ask(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Reply {
     use crate::kit::Ask as _;
 
     let request = client().request(method.parse().unwrap(), format!("http://127.0.0.1:{port}{path}"));
