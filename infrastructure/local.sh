@@ -59,6 +59,20 @@ END
     mv "$making" "$data"
 }
 
+# What a PostgreSQL that was killed has left. Its other processes end by themselves, and a new one has to wait for that.
+# Its lock names a process that is gone, or is only to be taken note of: PostgreSQL itself takes the latter for alive.
+after_a_kill() {
+    local data=$state/data/postgres rounds=100 holder cwd waiting=yes
+    while [[ -n $waiting ]] && ((--rounds > 0)); do
+        waiting=
+        for cwd in /proc/[0-9]*/cwd; do [[ ! $cwd -ef $data ]] || waiting=yes; done
+        [[ -z $waiting ]] || sleep 0.1
+    done
+    if { read -r holder <"$data/postmaster.pid"; } 2>/dev/null && ! started_at "$holder" >/dev/null; then
+        rm -f "$data/postmaster.pid"
+    fi
+}
+
 # The command that a part is.
 start() {
     local part=$1 settings=$state/settings
@@ -74,6 +88,7 @@ start() {
         ;;
     postgres)
         cluster
+        after_a_kill
         launch postgres "$servers/postgres/run" postgres -D "$state/data/postgres" -p "$(port_of postgres)" \
             -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=50
         ;;

@@ -228,14 +228,14 @@ fn a_port_that_is_taken_is_named_and_nothing_stays() -> Result<()> {
 #[test]
 fn interrupted_it_takes_back_what_it_started() -> Result<()> {
     let mut system = System::new()?;
-    // A node that never becomes ready.
+    // One that never becomes ready.
     let programs = system.folder.path().join("programs");
     fs::create_dir(&programs)?;
-    script(&programs, "node", "exec sleep 1000")?;
+    script(&programs, "transistor", "exec sleep 1000")?;
     system.binaries = Some(programs);
     let mut up: Child =
         system.command("up", &["--local"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let started = until("that a node is being started", || Ok(system.pid("node-1").ok()))?;
+    let started = until("that it is being started", || Ok(system.pid("transistor").ok()))?;
     let mongo = system.pid("mongo")?;
     kill_process(Pid::from_child(&up), Signal::INT)?;
     let status = until("the end of it", || Ok(up.try_wait()?))?;
@@ -245,7 +245,7 @@ fn interrupted_it_takes_back_what_it_started() -> Result<()> {
 
     // Killed, it can take nothing back; the next command does.
     let mut up = system.command("up", &["--local"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    let started = until("that a node is being started again", || Ok(system.pid("node-1").ok()))?;
+    let started = until("that it is being started again", || Ok(system.pid("transistor").ok()))?;
     up.kill()?;
     up.wait()?;
     ensure!(alive(started));
