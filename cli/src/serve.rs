@@ -1,14 +1,21 @@
-//! `kith serve`: node and frame log in one process, and the relay where it is told of a NATS.
+//! `kith serve`: node, frame log and read-once drops in one process, and the relay where it is told of a NATS.
 
-use std::{convert::Infallible, io::Write as _};
+use std::{convert::Infallible, io::Write as _, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use message_relay::{NatsSettings, RelaySettings};
-use node::{Beside, OpenStore, config::StoreKind};
-use service_kit::{config, logging, shutdown};
+use node::{
+    Beside, OpenStore,
+    config::{Config, StoreKind},
+};
+use service_kit::{clock::SystemClock, config, logging, shutdown};
 use tokio::net::TcpListener;
+use transistor::{config::TransistorSettings, service::Transistor};
 
-use crate::{args::ServeArgs, settings::ServeSettings};
+use crate::{
+    args::ServeArgs,
+    settings::{Parts, ServeSettings},
+};
 
 /// Runs a server until it is told to stop, or prints its settings.
 pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
@@ -16,7 +23,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
     if args.config.print_config {
         return Ok(std::io::stdout().write_all(config::render(&all)?.as_bytes())?);
     }
-    let (settings, nats, relay) = all.split();
+    let Parts { node: settings, relay, transistor } = all.split();
     logging::init(&settings.log)?;
     // Before anything is said about serving; the node reads them once more.
     let parameters = settings.proofs.clone();
@@ -31,7 +38,7 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
         warn_local();
     }
     let opened = OpenStore::open(&settings.store).await?;
-    let ended = match beside(&opened, nats, relay).await {
+    let ended = match beside(&opened, &settings, relay, transistor).await {
         Ok(beside) => Box::pin(node::run_beside(settings, &opened, listener, stopping, beside))
             .await
             .map_err(Into::into),
@@ -42,9 +49,14 @@ pub(crate) async fn serve(args: &ServeArgs) -> Result<()> {
 }
 
 /// What runs in this process besides the node.
-async fn beside(opened: &OpenStore, nats: Option<NatsSettings>, relay: RelaySettings) -> Result<Vec<Beside>> {
+async fn beside(
+    opened: &OpenStore,
+    node: &Config,
+    relay: Option<(NatsSettings, RelaySettings)>,
+    transistor: Option<TransistorSettings>,
+) -> Result<Vec<Beside>> {
     let mut all = Vec::new();
-    if let Some(nats) = nats {
+    if let Some((nats, relay)) = relay {
         let (log, meta, source) = (opened.store.clone(), opened.store.clone(), opened.source.clone());
         let relay = message_relay::Beside::prepare(&nats, relay, log, meta, source).await?;
         all.push(Beside::task("relay", |metrics, stopping| {
@@ -54,6 +66,25 @@ async fn beside(opened: &OpenStore, nats: Option<NatsSettings>, relay: RelaySett
                 Ok::<_, Infallible>(())
             }
         }));
+    }
+    if let Some(settings) = transistor {
+        // The folder was brought back from a copy: what stands in it may have been read since.
+        if node.store.restored && settings.store.kind == transistor::config::StoreKind::Sqlite {
+            let drops = transistor::service::discard(&settings.store).await?;
+            tracing::warn!(drops, "drops were erased, since they are those of a copy and may have been read");
+        }
+        let transistor = Transistor::open(settings).await.context("drops cannot be kept")?;
+        let http = node.http.clone();
+        let service = Beside::service("transistor", move |metrics, stopping| {
+            let clock = Arc::new(SystemClock);
+            let running = transistor.start(&http, clock, &mut metrics.scope("transistor"), stopping);
+            let task = async move {
+                running.background.await;
+                Ok::<_, Infallible>(())
+            };
+            (running.router, task)
+        });
+        all.push(service.with_drops());
     }
     Ok(all)
 }
@@ -96,7 +127,7 @@ fn warn_local() {
 }
 
 /// One line for people, on standard error beside the log.
-fn announce(settings: &node::config::Config, listener: &TcpListener) -> Result<()> {
+fn announce(settings: &Config, listener: &TcpListener) -> Result<()> {
     let address = listener.local_addr()?;
     let place = if settings.store.kind == StoreKind::Embedded {
         settings.store.data.display().to_string()

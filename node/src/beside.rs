@@ -54,7 +54,7 @@ impl Beside {
         Self { name, has_drops: false, start: Box::new(start) }
     }
 
-    /// Says that it answers at [`api::TransistorUrl::PATH`] with drops, which the node announces to its clients where
+    /// Says that it answers at [`api::transistor::BASE`] with drops, which the node announces to its clients where
     /// `listen.transistor` names no other place.
     #[must_use]
     pub fn with_drops(self) -> Self {

@@ -1,6 +1,6 @@
 //! A node as a process of its own.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use api::{NodeOrigin, OriginError, TransistorUrl};
 use axum::Router;
@@ -18,6 +18,9 @@ use crate::{
     Beside, NodeBuilder, OpenStore, OpenStoreError, ParametersError, StartError,
     config::{Config, FeedKind},
 };
+
+/// Time to stop that has nothing to do with connections.
+const PUT_AWAY: Duration = Duration::from_secs(5);
 
 /// A node ended otherwise than it was asked to.
 #[derive(Debug, Error)]
@@ -185,7 +188,8 @@ pub async fn run_beside(
         async move { node.serve(listener, router).await }
     });
 
-    let ended = tasks.run(drain.saturating_mul(2)).await;
+    // What is being written when the time of connections is over still has to be put away.
+    let ended = tasks.run(drain.saturating_mul(2).saturating_add(PUT_AWAY)).await;
     node.stop().await;
     ended.map_err(RunError::Task)
 }

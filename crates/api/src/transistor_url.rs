@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
-use crate::NodeOrigin;
+use crate::{NodeOrigin, transistor};
 
 /// Text that is no URL of a transistor. The fault of whoever configured or sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -16,7 +16,7 @@ use crate::NodeOrigin;
 pub struct TransistorUrlError;
 
 /// The URL under which a transistor answers: an origin and, where it is not at the root, a path without a slash at its
-/// end. Its own paths are appended to it.
+/// end. What [`transistor`]'s functions give is appended to it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TransistorUrl {
     text: Arc<str>,
@@ -29,7 +29,7 @@ impl TransistorUrl {
     pub const MAX_PATH: usize = 200;
 
     /// Its path where it runs beside a node.
-    pub const PATH: &str = "/transistor";
+    pub const PATH: &str = transistor::BASE;
 
     /// The one that runs beside the node of an origin.
     #[must_use]

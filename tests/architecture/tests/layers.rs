@@ -68,6 +68,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "proofs",
             "protocol",
             "service-kit",
+            "transistor",
         ],
     ),
     ("architecture", &[]),
