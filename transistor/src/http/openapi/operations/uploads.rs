@@ -1,0 +1,135 @@
+//! Resumable uploads.
+
+use api::{ErrorCode, transistor as wire};
+
+use super::{super::Body, Operation, Success, done};
+
+const TUS: (&str, bool) = (wire::TUS_RESUMABLE, true);
+const TUS_HEADERS: &[&str] = &[wire::TUS_RESUMABLE, wire::UPLOAD_OFFSET, wire::UPLOAD_EXPIRES, wire::ID];
+const ABILITIES: &[Success] = &[Success {
+    status: 204,
+    description: "What the server can do.",
+    headers: &[wire::TUS_VERSION, wire::TUS_EXTENSION, wire::TUS_MAX_SIZE, wire::TUS_CHECKSUM_ALGORITHM],
+    body: None,
+}];
+
+pub(super) const ALL: &[Operation] = &[
+    Operation {
+        method: "options",
+        path: wire::UPLOADS,
+        id: "uploadAbilities",
+        summary: "What the server can do",
+        description: "As tus 1.0 has it.",
+        creator: None,
+        headers: &[],
+        body: None,
+        successes: ABILITIES,
+        problems: &[],
+    },
+    Operation {
+        method: "post",
+        path: wire::UPLOADS,
+        id: "beginUpload",
+        summary: "Begin a resumable upload",
+        description: "tus 1.0, `creation` and `creation-with-upload`. The upload is named by a token in `Location`, which \
+                      is its sender's secret.",
+        creator: Some(false),
+        headers: &[
+            TUS,
+            (wire::UPLOAD_LENGTH, true),
+            (wire::UPLOAD_METADATA, false),
+            (wire::UPLOAD_CHECKSUM, false),
+        ],
+        body: Some(Body::bytes(&[wire::OFFSET_OCTET_STREAM]).optional()),
+        successes: &[Success {
+            status: 201,
+            description: "It has begun.",
+            headers: &["location", wire::TUS_RESUMABLE, wire::UPLOAD_OFFSET, wire::UPLOAD_EXPIRES, wire::ID],
+            body: Some(Body::answer("Made")),
+        }],
+        problems: &[
+            ErrorCode::InvalidRequest,
+            ErrorCode::TokenInvalid,
+            ErrorCode::TusVersion,
+            ErrorCode::DropExists,
+            ErrorCode::PayloadTooLarge,
+            ErrorCode::UnsupportedMediaType,
+            ErrorCode::BadExpiry,
+            ErrorCode::RateLimited,
+            ErrorCode::StorageFull,
+            ErrorCode::Busy,
+        ],
+    },
+    Operation {
+        method: "options",
+        path: wire::UPLOAD,
+        id: "uploadAbilitiesOfOne",
+        summary: "What the server can do",
+        description: "The same as where uploads begin.",
+        creator: None,
+        headers: &[],
+        body: None,
+        successes: ABILITIES,
+        problems: &[],
+    },
+    Operation {
+        method: "head",
+        path: wire::UPLOAD,
+        id: "uploadProgress",
+        summary: "How far it is",
+        description: "Also of a finished upload, until the drop is gone.",
+        creator: None,
+        headers: &[TUS],
+        body: None,
+        successes: &[Success {
+            status: 200,
+            description: "So far.",
+            headers: &[
+                wire::TUS_RESUMABLE,
+                wire::UPLOAD_LENGTH,
+                wire::UPLOAD_OFFSET,
+                wire::UPLOAD_EXPIRES,
+                wire::EXPIRES,
+                wire::ID,
+            ],
+            body: None,
+        }],
+        problems: &[ErrorCode::DropGone, ErrorCode::TusVersion, ErrorCode::RateLimited],
+    },
+    Operation {
+        method: "patch",
+        path: wire::UPLOAD,
+        id: "appendToUpload",
+        summary: "Send the next piece",
+        description: "What arrived before a connection broke is kept, unless a checksum was announced.",
+        creator: None,
+        headers: &[TUS, (wire::UPLOAD_OFFSET, true), (wire::UPLOAD_CHECKSUM, false)],
+        body: Some(Body::bytes(&[wire::OFFSET_OCTET_STREAM])),
+        successes: &[Success { status: 204, description: "It is there.", headers: TUS_HEADERS, body: None }],
+        problems: &[
+            ErrorCode::InvalidRequest,
+            ErrorCode::DropGone,
+            ErrorCode::UploadOffset,
+            ErrorCode::UploadBroken,
+            ErrorCode::ChecksumMismatch,
+            ErrorCode::TusVersion,
+            ErrorCode::UnsupportedMediaType,
+            ErrorCode::QuotaExceeded,
+            ErrorCode::RateLimited,
+            ErrorCode::StorageFull,
+            ErrorCode::Busy,
+        ],
+    },
+    Operation {
+        method: "delete",
+        path: wire::UPLOAD,
+        id: "endUpload",
+        summary: "End the upload",
+        description: "If it is finished, the drop is deleted.",
+        creator: None,
+        headers: &[TUS],
+        body: None,
+        successes: &[done(204, "It is gone.")],
+        problems: &[ErrorCode::DropGone, ErrorCode::TusVersion, ErrorCode::RateLimited],
+    },
+];
