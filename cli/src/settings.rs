@@ -139,3 +139,59 @@ impl Settings for ServeSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use service_kit::config::{Sources, load};
+
+    use super::*;
+
+    fn told(overrides: &[(&str, &str)]) -> Parts {
+        let overrides = overrides.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let sources = Sources { overrides: overrides.collect(), ..Sources::default() };
+        load::<ServeSettings>(&sources).unwrap().split()
+    }
+
+    #[test]
+    fn drops_are_below_the_nodes_data() {
+        let drops = told(&[("store.data", "/var/lib/kith")]).transistor.unwrap();
+        assert_eq!(drops.store.path, Path::new("/var/lib/kith/transistor/drops.sqlite"));
+        assert_eq!(drops.bodies.path, Path::new("/var/lib/kith/transistor/bodies"));
+        let elsewhere = [("store.data", "data"), ("transistor.bodies.path", "/mnt/bodies")];
+        assert_eq!(told(&elsewhere).transistor.unwrap().bodies.path, Path::new("/mnt/bodies"));
+    }
+
+    #[test]
+    fn nodes_that_share_a_store_keep_no_drops_unless_told_to() {
+        let shared = [("store.kind", "mongodb"), ("store.mongodb.uri", "mongodb://127.0.0.1")];
+        let enabled = |more: &[(&str, &str)]| told(&[&shared, more].concat()).transistor.is_some();
+        assert!(!enabled(&[]));
+        assert!(enabled(&[("transistor.enabled", "true")]));
+        assert!(told(&[]).transistor.is_some());
+        assert!(told(&[("transistor.enabled", "false")]).transistor.is_none());
+    }
+
+    #[test]
+    fn wrong_settings_of_drops_are_named_where_they_stand() {
+        let set = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let overrides = vec![set("transistor.store.path", ""), set("transistor.drops.max_size", "0B")];
+        let error = load::<ServeSettings>(&Sources { overrides, ..Sources::default() }).unwrap_err();
+        let mut wrong: Vec<_> = error.0.iter().map(|problem| problem.key.as_str()).collect();
+        wrong.sort_unstable();
+        assert_eq!(wrong, ["transistor.drops.max_size", "transistor.store.path"]);
+    }
+
+    #[test]
+    fn the_book_shows_settings_of_drops_at_their_defaults() {
+        let book = include_str!("../../docs/src/operations/configuration.md");
+        let (_, rest) = book.split_once("```toml\n[transistor]\n").unwrap();
+        let (shown, _) = rest.split_once("```").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("kith.toml");
+        std::fs::write(&file, format!("[transistor]\n{shown}")).unwrap();
+        let loaded: ServeSettings = load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
+        assert_eq!(loaded, ServeSettings::default());
+    }
+}

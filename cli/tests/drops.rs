@@ -179,6 +179,20 @@ async fn an_interrupted_upload_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn drops_of_a_copy_are_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let port = Port::free().unwrap();
+    let number = port.number();
+    let mut server = serve(&data, number, &[]).await;
+    assert_eq!(put(number, ID, b"read since the copy was made").await.status, 201);
+    assert_eq!(server.terminate(PATIENCE).await.unwrap().code(), Some(0));
+    let mut server = serve(&data, number, &["store.restored=true"]).await;
+    assert_eq!(look(number, ID).await.status, 404);
+    assert_eq!(server.terminate(PATIENCE).await.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_it_there_is_nothing_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
