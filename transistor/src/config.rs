@@ -179,6 +179,8 @@ pub struct RateSettings {
     pub drops: Quota,
     /// Kilobytes (1,024 bytes) that are sent to the server.
     pub kilobytes: Quota,
+    /// Bodies it may send or fetch at the same time.
+    pub bodies: u16,
 }
 
 impl Default for RateSettings {
@@ -188,6 +190,7 @@ impl Default for RateSettings {
             drops: Quota { per_minute: 60, burst: 240 },
             // 64 MiB a minute, and two drops of the largest size at once.
             kilobytes: Quota { per_minute: 64 * 1024, burst: 8 * 1024 * 1024 },
+            bodies: 16,
         }
     }
 }
@@ -197,6 +200,7 @@ impl RateSettings {
         self.requests.check(&format!("{section}.requests"), problems);
         self.drops.check(&format!("{section}.drops"), problems);
         self.kilobytes.check(&format!("{section}.kilobytes"), problems);
+        problems.require(self.bodies > 0, &format!("{section}.bodies"), "must be more than 0");
     }
 }
 

@@ -8,6 +8,7 @@ mod extract;
 mod incoming;
 mod openapi;
 mod page;
+mod places;
 mod problem;
 mod range;
 mod reader;
@@ -28,6 +29,7 @@ use service_kit::limiter::Limiter;
 use tokio::sync::watch;
 
 pub use self::cors::{AllowedOrigin, OriginError};
+use self::places::Places;
 use crate::{config::RateSettings, drops::Drops};
 
 /// Every path there is: the values of the `route` label.
@@ -76,6 +78,7 @@ pub(crate) struct Limits {
     requests: Limiter,
     drops: Limiter,
     kilobytes: Limiter,
+    places: Places,
 }
 
 impl Limits {
@@ -84,6 +87,7 @@ impl Limits {
             requests: Limiter::new(rates.requests, BUCKETS),
             drops: Limiter::new(rates.drops, BUCKETS),
             kilobytes: Limiter::new(rates.kilobytes, BUCKETS),
+            places: Places::new(rates.bodies),
         }
     }
 }
@@ -94,6 +98,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let timed = |methods: MethodRouter<Arc<App>>| {
         methods.layer(middleware::from_fn_with_state(Arc::clone(app), around::timed))
     };
+    let held = |methods: MethodRouter<Arc<App>>| {
+        methods.layer(middleware::from_fn_with_state(Arc::clone(app), places::held))
+    };
     let spoken = |methods: MethodRouter<Arc<App>>| methods.layer(middleware::from_fn(tus::spoken));
     let content = timed(routing::get(content::take).head(transfers::look_at_content)).put(content::put);
     let uploads = routing::options(tus::abilities).post(tus::create);
@@ -103,12 +110,12 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let charged: [(&str, MethodRouter<Arc<App>>); 8] = [
         (wire::TRANSFERS, routing::post(transfers::create)),
         (wire::TRANSFER, routing::get(transfers::take).head(transfers::look).delete(transfers::delete)),
-        (wire::CONTENT, content),
+        (wire::CONTENT, held(content)),
         (wire::CLAIMS, routing::put(claims::claim).delete(claims::give_back)),
         (wire::CONFIRM, routing::post(claims::confirm)),
         (wire::COPIES, copies),
-        (wire::UPLOADS, spoken(uploads)),
-        (wire::UPLOAD, spoken(upload)),
+        (wire::UPLOADS, spoken(held(uploads))),
+        (wire::UPLOAD, spoken(held(upload))),
     ];
     let free: [(&str, MethodRouter<Arc<App>>); 4] = [
         (wire::DESCRIPTION, routing::get(openapi::serve)),

@@ -100,6 +100,7 @@ fn settings_text(address: SocketAddr, data: &Path) -> String {
     let (store, bodies) = (data.join("drops.sqlite"), data.join("bodies"));
     text.push_str(&format!("[store]\npath = {store:?}\n[bodies]\npath = {bodies:?}\n"));
     text.push_str("[drops]\nmax_size = \"16GiB\"\n[rates]\n");
+    text.push_str("bodies = 1000\n");
     for rate in ["requests", "drops", "kilobytes"] {
         text.push_str(&format!("{rate} = {OPEN}\n"));
     }

@@ -55,6 +55,7 @@ impl Service {
             format!("listen.admin={}", admin.address()),
             "rates.requests.burst=1000000".to_owned(),
             "rates.drops.burst=1000000".to_owned(),
+            "rates.bodies=4096".to_owned(),
             format!("bodies.path={data}/bodies"),
         ];
         match records {

@@ -47,6 +47,7 @@ pub(crate) fn settings(folder: &TempDir) -> TransistorSettings {
     settings.bodies.min_free = "0B".parse().unwrap();
     settings.bodies.segment = "64KiB".parse().unwrap();
     settings.drops.max_size = "16MiB".parse().unwrap();
+    settings.rates.bodies = 4096;
     for quota in [&mut settings.rates.requests, &mut settings.rates.drops] {
         (quota.per_minute, quota.burst) = (1_000_000, 100_000);
     }
@@ -138,6 +139,18 @@ impl Site {
 
     pub(crate) async fn look(&self, id: &wire::TransferId) -> Reply {
         self.request("HEAD", &wire::content(id)).reply().await
+    }
+
+    /// A reader that has begun to take a drop, and takes no more of it.
+    pub(crate) async fn stuck_reader(&self, id: &wire::TransferId) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let path = format!("{}{}", wire::BASE, wire::content(id));
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\naccept: {}\r\n\r\n", wire::OCTET_STREAM);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut begin = [0; 12];
+        soon(stream.read_exact(&mut begin)).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+        stream
     }
 
     /// What a server writes on a connection of its own to a request of these bytes, until it closes or the answer is

@@ -60,3 +60,26 @@ async fn an_upload_keeps_what_was_paid_for() {
     assert!((1..=300 * 1024).contains(&offset), "{offset}");
     site.stop().await;
 }
+
+#[tokio::test]
+async fn one_client_cannot_hold_all_places() {
+    let site = Site::with(|settings| settings.rates.bodies = 2).await;
+    for n in 1..=4 {
+        site.put(&id(n), bytes(8 * 1024 * 1024)).await.status_and(201);
+    }
+    // Two that take nothing of what they are sent.
+    let claimed = [site.stuck_reader(&id(1)).await, site.stuck_reader(&id(2)).await];
+    let refused = site.take(&id(3)).await;
+    assert_eq!(refused.code(), ErrorCode::Busy);
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(site.look(&id(3)).await.status, 200, "asking needs no place, and nothing was consumed");
+    drop(claimed);
+    // The server notices by itself that they are gone.
+    for _ in 0..500 {
+        if site.take(&id(3)).await.status == 200 {
+            return site.stop().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the places did not come back");
+}
