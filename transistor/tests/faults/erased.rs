@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use servers::{Network, Proxy, S3};
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 
 use crate::{
     crowd::crowd,
@@ -20,12 +21,22 @@ enum End {
 }
 
 /// Bytes that only what is to be erased holds: of the body where it is beside the record, else of the files that it is
-/// sealed in.
-fn canaries(service: &Service, drop: &Drop) -> Vec<Vec<u8>> {
+/// sealed in, and the key that they are sealed with.
+async fn canaries(service: &Service, drop: &Drop) -> Vec<Vec<u8>> {
     let files = service.bodies();
     let sealed = files.iter().map(|file| fs::read(file).unwrap()[32..64].to_vec());
     let plain = drop.body[drop.body.len() / 2..][..32].to_vec();
-    if files.is_empty() { vec![plain] } else { sealed.collect() }
+    if files.is_empty() {
+        return vec![plain];
+    }
+    let options = SqliteConnectOptions::new().filename(service.database()).read_only(true);
+    let mut database = options.connect().await.unwrap();
+    let keys =
+        sqlx::query_scalar("SELECT key FROM bodies WHERE key IS NOT NULL").fetch_all(&mut database).await;
+    database.close().await.unwrap();
+    let keys: Vec<Vec<u8>> = keys.unwrap();
+    assert_eq!(keys.len(), 1);
+    sealed.chain(keys).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +51,7 @@ async fn bytes_are_nowhere_in_the_folder_however_a_drop_ends() {
             let making = drop.making();
             let making = if end == End::Expired { making.head("transistor-expires-in", "2") } else { making };
             assert!(making.send(service.port()).await.unwrap().is_success());
-            let canaries = canaries(&service, &drop);
+            let canaries = canaries(&service, &drop).await;
             for canary in &canaries {
                 assert!(!service.holding(canary).is_empty(), "it cannot be found while it is there");
             }
@@ -69,7 +80,7 @@ async fn bytes_are_nowhere_in_the_folder_however_a_drop_ends() {
             assert_eq!(other.reader().taking().send(service.port()).await.unwrap().body, other.body);
         }
     }
-    assert_eq!(service.bodies(), [""; 0].map(Into::<std::path::PathBuf>::into));
+    until("all bodies are erased", async || service.bodies().is_empty()).await;
 }
 
 /// Killed between erasing the row and erasing the body: the bucket cannot be reached when the drop is confirmed.

@@ -96,6 +96,11 @@ impl Service {
             .collect()
     }
 
+    /// The file that records are kept in.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data.join("transistor.db")
+    }
+
     /// The files that bodies outside the database are.
     pub(crate) fn bodies(&self) -> Vec<PathBuf> {
         // One file says whose folder it is.

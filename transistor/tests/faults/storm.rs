@@ -4,7 +4,11 @@
 use std::time::Duration;
 
 use servers::{PATIENCE, Postgres, postgres::Options};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
 
 use crate::{
     crowd::crowd,
@@ -15,19 +19,18 @@ use crate::{
 
 const DROPS: usize = 40;
 const READERS_EACH: usize = 25;
-const BREAKS: u64 = 6;
 const LEASE: &str = "drops.lease=10m";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_is_killed() {
     let mut service = Service::start(Records::Sqlite, &[LEASE]).await;
-    let storm = tokio::spawn(storm([service.port(); 2]));
-    for round in 0..BREAKS {
-        tokio::time::sleep(Duration::from_millis(150 + 70 * round)).await;
+    let storm = Storm::begin([service.port(); 2]);
+    for round in 0..breaks() {
+        tokio::time::sleep(Duration::from_millis(150 + 70 * (round % 6))).await;
         service.kill();
         service.restart().await;
     }
-    storm.await.unwrap();
+    storm.end().await;
     until("all bodies are erased", async || service.bodies().is_empty()).await;
 }
 
@@ -36,14 +39,14 @@ async fn the_database_is_killed() {
     let mut postgres = Postgres::start(Options { fsync: true, ..Options::default() }).await.unwrap();
     let database = postgres.database().await.unwrap();
     let service = Service::start(Records::Postgres(database.url()), &[LEASE]).await;
-    let storm = tokio::spawn(storm([service.port(); 2]));
-    for round in 0..BREAKS {
-        tokio::time::sleep(Duration::from_millis(150 + 70 * round)).await;
+    let storm = Storm::begin([service.port(); 2]);
+    for round in 0..breaks() {
+        tokio::time::sleep(Duration::from_millis(150 + 70 * (round % 6))).await;
         postgres.kill().unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
         postgres.restart().await.unwrap();
     }
-    storm.await.unwrap();
+    storm.end().await;
     until("all bodies are erased", async || service.bodies().is_empty()).await;
     let rows = "SELECT count(*) FROM drops";
     assert_eq!(database.sql(rows).await.unwrap(), [[Some("0".to_owned())]], "something was kept");
@@ -62,20 +65,53 @@ async fn two_services_share_a_database_and_a_folder() {
         drop.make(first.port()).await;
         assert_eq!(crowd(&ports, &drop).await, 1);
     }
-    let storm = tokio::spawn(storm(ports));
-    for round in 0..BREAKS {
-        tokio::time::sleep(Duration::from_millis(150 + 70 * round)).await;
+    let storm = Storm::begin(ports);
+    for round in 0..breaks() {
+        tokio::time::sleep(Duration::from_millis(150 + 70 * (round % 6))).await;
         let service = if round % 2 == 0 { &mut first } else { &mut second };
         service.kill();
         service.restart().await;
     }
-    storm.await.unwrap();
+    storm.end().await;
     let rows = "SELECT count(*) FROM drops WHERE size = 200 OR size = 5000 OR size = 200000";
     assert_eq!(database.sql(rows).await.unwrap(), [[Some("0".to_owned())]], "something was kept");
 }
 
-/// Everybody asks one after the other of the services when one does not answer.
-async fn storm(ports: [u16; 2]) {
+/// How often something is broken in a test.
+fn breaks() -> u64 {
+    std::env::var("KITH_FAULT_CYCLES").ok().and_then(|cycles| cycles.parse().ok()).unwrap_or(6)
+}
+
+/// Drops that are made and read all the time. Everybody asks one after the other of the services when one does not
+/// answer.
+struct Storm {
+    over: watch::Sender<bool>,
+    running: JoinHandle<usize>,
+}
+
+impl Storm {
+    fn begin(ports: [u16; 2]) -> Self {
+        let (over, ends) = watch::channel(false);
+        let running = tokio::spawn(async move {
+            let mut drops = 0;
+            while drops == 0 || !*ends.borrow() {
+                once(ports).await;
+                drops += DROPS;
+            }
+            drops
+        });
+        Self { over, running }
+    }
+
+    /// Lets what has begun come to its end.
+    #[allow(clippy::print_stdout, reason = "what is shown with --nocapture")]
+    async fn end(self) {
+        self.over.send_replace(true);
+        println!("figure: {} drops, each read by one of {READERS_EACH} readers", self.running.await.unwrap());
+    }
+}
+
+async fn once(ports: [u16; 2]) {
     let mut drops = JoinSet::new();
     for number in 0..DROPS {
         drops.spawn(async move {
