@@ -34,6 +34,8 @@ async fn what_was_acknowledged_stays_and_the_rest_is_refused() {
         println!("skipped: a file system for it may not be mounted here");
         return;
     };
+    let filler = disk.0.path().join("filler");
+    std::fs::write(&filler, vec![0; 1 << 20]).unwrap();
     let settings = ["drops.lease=10m", "bodies.min_free=0B"];
     let service = Service::start_in(disk.0.path(), Records::Sqlite, &settings).await.unwrap();
     let mut made = Vec::new();
@@ -51,7 +53,8 @@ async fn what_was_acknowledged_stays_and_the_rest_is_refused() {
     let before = service.bodies().len();
     assert!(made.len() > 10);
 
-    // Room is made by reading.
+    // Room is made, and the same process goes on.
+    std::fs::remove_file(&filler).unwrap();
     for drop in &made {
         let reader = drop.reader();
         let mut got = None;

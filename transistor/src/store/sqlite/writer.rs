@@ -137,25 +137,46 @@ async fn write(connection: &mut SqliteConnection, jobs: Vec<Job>, dirty: &Atomic
     }
 }
 
+/// Statements rather than a transaction of sqlx: on a full disk `SQLite` gives a transaction up by itself, which sqlx does
+/// not notice, so that it would begin no other.
 async fn together(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<Vec<Outcome>, StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(from_database)?;
+    let (ended, committed) = match attempt(connection, jobs).await {
+        Ok((outcomes, committed)) => (Ok(outcomes), committed),
+        Err(error) => (Err(error), false),
+    };
+    if !committed {
+        // It fails if there is none any more.
+        let _given_up = say(connection, "ROLLBACK").await;
+    }
+    ended
+}
+
+/// What became of the jobs, and whether that is committed; without an error it is not if nothing of it is to stay.
+async fn attempt(
+    connection: &mut SqliteConnection,
+    jobs: &[Job],
+) -> Result<(Vec<Outcome>, bool), StoreError> {
+    say(connection, "BEGIN IMMEDIATE").await?;
     let mut outcomes = Vec::with_capacity(jobs.len());
     let alone = jobs.len() == 1;
     for job in jobs {
-        let outcome = job.run(&mut Link::Sqlite(&mut transaction)).await?;
+        let outcome = job.run(&mut Link::Sqlite(connection)).await?;
         if let Outcome::Share(Err(refusal)) = outcome {
             // Half of the copies may be there: none is to stay.
-            transaction.rollback().await.map_err(from_database)?;
             return if alone {
-                Ok(vec![Outcome::Share(Err(refusal))])
+                Ok((vec![Outcome::Share(Err(refusal))], false))
             } else {
                 Err(StoreError::Damaged("a refusal among others"))
             };
         }
         outcomes.push(outcome);
     }
-    transaction.commit().await.map_err(from_database)?;
-    Ok(outcomes)
+    say(connection, "COMMIT").await?;
+    Ok((outcomes, true))
+}
+
+async fn say(connection: &mut SqliteConnection, statement: &'static str) -> Result<(), StoreError> {
+    sqlx::query(statement).execute(connection).await.map(drop).map_err(from_database)
 }
 
 impl Job {
