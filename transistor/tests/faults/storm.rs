@@ -25,7 +25,7 @@ const LEASE: &str = "drops.lease=10m";
 async fn the_service_is_killed() {
     let mut service = Service::start(Records::Sqlite, &[LEASE]).await;
     let storm = Storm::begin([service.port(); 2]);
-    for round in 0..breaks() {
+    for round in 0..breaks(6) {
         tokio::time::sleep(Duration::from_millis(150 + 70 * (round % 6))).await;
         service.kill();
         service.restart().await;
@@ -40,7 +40,7 @@ async fn the_database_is_killed() {
     let database = postgres.database().await.unwrap();
     let service = Service::start(Records::Postgres(database.url()), &[LEASE]).await;
     let storm = Storm::begin([service.port(); 2]);
-    for round in 0..breaks() {
+    for round in 0..breaks(3) {
         tokio::time::sleep(Duration::from_millis(150 + 70 * (round % 6))).await;
         postgres.kill().unwrap();
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -66,7 +66,7 @@ async fn two_services_share_a_database_and_a_folder() {
         assert_eq!(crowd(&ports, &drop).await, 1);
     }
     let storm = Storm::begin(ports);
-    for round in 0..breaks() {
+    for round in 0..breaks(6) {
         tokio::time::sleep(Duration::from_millis(150 + 70 * (round % 6))).await;
         let service = if round % 2 == 0 { &mut first } else { &mut second };
         service.kill();
@@ -78,8 +78,8 @@ async fn two_services_share_a_database_and_a_folder() {
 }
 
 /// How often something is broken in a test.
-fn breaks() -> u64 {
-    std::env::var("KITH_FAULT_CYCLES").ok().and_then(|cycles| cycles.parse().ok()).unwrap_or(6)
+fn breaks(usual: u64) -> u64 {
+    std::env::var("KITH_FAULT_CYCLES").ok().and_then(|cycles| cycles.parse().ok()).unwrap_or(usual)
 }
 
 /// Drops that are made and read all the time. Everybody asks one after the other of the services when one does not
