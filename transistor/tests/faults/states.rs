@@ -62,10 +62,12 @@ async fn when_it_is_there() {
     service.restart().await;
     for drop in &drops {
         assert_eq!(crowd(&[service.port()], drop).await, 1, "it was acknowledged");
-        // Made again by who does not know that it is being read.
+        // Made again by who does not know that it is being read. One that was erased already is a new one, though.
         let again = drop.making().send(service.port()).await.unwrap();
         assert!(again.is_success(), "{again:?}");
-        assert_eq!(crowd(&[service.port()], drop).await, 0, "made again, it was read again");
+        if again.status == 200 {
+            assert_eq!(crowd(&[service.port()], drop).await, 0, "made again, it was read again");
+        }
     }
 }
 
