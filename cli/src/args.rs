@@ -63,6 +63,9 @@ pub(crate) enum Command {
     Remove(RemoveArgs),
     /// Leave a group.
     Leave(GroupArg),
+    /// Hand something over once: a secret or a file, by a link that works for one reader.
+    #[command(subcommand)]
+    Drop(DropCommand),
     /// Keys that proofs are made and checked with.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -340,4 +343,61 @@ pub(crate) struct ExportVkArgs {
 pub(crate) enum VkFormat {
     /// The `verification_key.json` of snarkjs.
     Snarkjs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DropCommand {
+    /// Seal a file and print the link that one reader can open it with.
+    Put(DropPutArgs),
+    /// Read what a link leads to. It is gone from the server then.
+    Get(DropGetArgs),
+    /// Say whether something is there, and what; reads nothing.
+    Info(DropLinkArg),
+    /// Delete what you put, so that its link opens nothing.
+    Delete(DropLinkArg),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DropPutArgs {
+    /// The file; `-` for standard input.
+    pub(crate) file: PathBuf,
+    /// The server's address.
+    #[arg(long, value_name = "URL", env = "KITH_SERVER")]
+    pub(crate) server: String,
+    /// When it is erased unread, for example 2h or 7days; without it, when the server likes.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<humantime::Duration>,
+    /// Name to show to the reader instead of the file's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Ask for a password that the reader will need besides the link.
+    #[arg(long)]
+    pub(crate) password: bool,
+    /// Take that password from the first line of standard input.
+    #[arg(long, conflicts_with = "password")]
+    pub(crate) password_stdin: bool,
+    /// Show no QR code of the link on a terminal.
+    #[arg(long)]
+    pub(crate) no_qr: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DropGetArgs {
+    #[command(flatten)]
+    pub(crate) link: DropLinkArg,
+    /// The file to write, `-` for standard output; without it, a file of the name the sender gave, in this folder.
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite a file that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Take the password from the first line of standard input, the second where the link is read from there too.
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DropLinkArg {
+    /// The link; `-` or nothing reads it from standard input, which keeps it out of the list of processes.
+    pub(crate) link: Option<String>,
 }

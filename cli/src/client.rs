@@ -50,7 +50,9 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::UpdateKeys(arg) => update_keys(cli, &client, arg).await,
         Command::Remove(args) => remove(cli, &client, args).await,
         Command::Leave(arg) => leave(cli, &client, arg).await,
-        Command::Serve(_) | Command::Demo(_) | Command::Keys(_) => bail!("not a client command"),
+        Command::Serve(_) | Command::Demo(_) | Command::Drop(_) | Command::Keys(_) => {
+            bail!("not a client command")
+        }
     }
 }
 

@@ -18,7 +18,7 @@ const KEY_FILE: &str = "store.key";
 const SALT_FILE: &str = "store.salt";
 
 /// The folder of the home.
-fn folder(cli: &Cli) -> Result<PathBuf> {
+pub(crate) fn folder(cli: &Cli) -> Result<PathBuf> {
     if let Some(home) = &cli.home {
         return Ok(home.clone());
     }
@@ -91,7 +91,7 @@ fn store_key(home: &Path) -> Result<StoreKey> {
     }
 }
 
-fn make_private_folder(home: &Path) -> Result<()> {
+pub(crate) fn make_private_folder(home: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new()
         .recursive(true)

@@ -3,6 +3,7 @@
 mod args;
 mod client;
 mod demo;
+mod drops;
 mod home;
 mod keys;
 mod output;
@@ -22,7 +23,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.into()),
     };
-    match runtime.block_on(run(cli)) {
+    let done = runtime.block_on(run(cli));
+    // A thread that still waits for somebody to type is not waited for.
+    runtime.shutdown_background();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -34,6 +38,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(args) => demo::demo(&cli, args).await,
         // Ctrl-C ends the process, as nothing is listening for it: files appear whole or not at all.
         Command::Keys(_) => tokio::task::spawn_blocking(move || keys::run(&cli)).await?,
+        Command::Drop(command) => {
+            client::start_logs(cli.verbose);
+            drops::run(&cli, command).await
+        }
         Command::Identity(_)
         | Command::Group(_)
         | Command::Contact(_)
@@ -58,6 +66,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
 /// The stable code of a failure; `None` where its text ends with it already.
 fn code(error: &anyhow::Error) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<kith_client_sdk::Error>() {
+        return Some(error.code());
+    }
+    if let Some(error) = error.downcast_ref::<kith_client_sdk::drops::DropError>() {
         return Some(error.code());
     }
     if let Some(code) = keys::code(error) {
