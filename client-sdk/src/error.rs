@@ -3,7 +3,9 @@
 use api::ErrorCode;
 use thiserror::Error as ThisError;
 
-use crate::{drops::DropError, http::HttpError, prover::ProverError, session::SessionError, store::StoreError};
+use crate::{
+    drops::DropError, http::HttpError, prover::ProverError, session::SessionError, store::StoreError,
+};
 
 /// Why something was not done.
 #[derive(Debug, ThisError)]

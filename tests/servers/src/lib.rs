@@ -11,6 +11,7 @@
 
 mod caddy;
 mod centrifugo;
+pub mod chromium;
 mod clock;
 mod installed;
 pub mod ledger;
@@ -27,6 +28,7 @@ mod watchdog;
 
 pub use caddy::Caddy;
 pub use centrifugo::Centrifugo;
+pub use chromium::Chromium;
 pub use clock::Clock;
 pub use installed::installed;
 pub use ledger::{Entry, Ledger};
