@@ -38,6 +38,19 @@ fn a_refusal_is_status_one_and_one_line_with_its_code() {
         (&["identity", "show"][..], "no_identity"),
         (&["send", "hello"], "no_such_group"),
         (&["join", "nonsense"], "no_identity"),
+        (&["drop", "get", "https://kith.example/transistor/d#kith-drop1.AL6Olv"], "link_cut"),
+        (&["drop", "get", "https://kith.example/transistor/d#kith-drop9.AL6Olv"], "link_version"),
+        (&["drop", "info", "hello"], "link_bad"),
+        (&["drop", "put", "/no/such/file", "--server", "http://127.0.0.1:1"], "unreadable"),
+        (&["drop", "put", "/dev/null", "--server", "http://kith.example"], "bad_address"),
+        (
+            &[
+                "drop",
+                "delete",
+                "https://a/transistor/d#kith-drop1.AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH05B8Ag",
+            ],
+            "no_deletion_token",
+        ),
     ] {
         let output = kith(home.path(), args);
         assert_eq!(output.status.code(), Some(1), "{args:?}");
