@@ -1,5 +1,8 @@
 //! The handle of a home: identity, store, and the way to groups.
 
+mod arrivals;
+mod services;
+
 use std::{
     collections::HashMap,
     path::PathBuf,
@@ -26,16 +29,19 @@ use rand_core::UnwrapErr;
 
 use crate::{
     clock::{Clock, NodeOffset, SystemClock},
+    drops::Drops,
     entry::Entry,
     error::Error,
     group::Group,
-    http::{HttpError, NodeClient, NodeOptions},
+    http::{HttpError, NodeClient},
     identity::{Identity, IdentityInfo},
     live::{Folds, HomeChange, Live, Posted, Prover as Answer, blocking, check_receipt, post, request_token},
     prover::{Job, Prover, ProverProgress},
     session::{Env, FoundingDraft, Joining, JoiningStep, Session, SessionError, Standing},
     store::{GroupLock, Scope, Store, StoreError, StoreKey},
 };
+
+pub(crate) use self::arrivals::INVITE_TYPE;
 
 const IDENTITY: &str = "identity";
 const PACKAGES: &str = "packages";
@@ -117,6 +123,7 @@ pub(crate) struct Inner {
     identity: RwLock<Option<Arc<Identity>>>,
     nodes: Mutex<HashMap<String, NodeClient>>,
     tokens: Mutex<HashMap<GroupId, TokenAnswer>>,
+    drops: Mutex<HashMap<String, Drops>>,
 }
 
 impl Inner {
@@ -135,8 +142,7 @@ impl Inner {
         if let Some(node) = nodes.get(server) {
             return Ok(node.clone());
         }
-        let options = NodeOptions { allow_plain_http: self.allow_plain_http, ..NodeOptions::default() };
-        let node = NodeClient::with_options(server, Arc::clone(&self.clock), options)
+        let node = NodeClient::with_options(server, Arc::clone(&self.clock), self.node_options())
             .map_err(|error| Error::bad_text("the server's address is not usable", error))?;
         nodes.insert(server.to_owned(), node.clone());
         Ok(node)
@@ -229,6 +235,7 @@ impl Client {
             identity: RwLock::new(identity),
             nodes: Mutex::default(),
             tokens: Mutex::default(),
+            drops: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -391,18 +398,26 @@ impl Client {
         Ok(())
     }
 
-    /// Joins a group by a ticket link or a named invite.
+    /// Joins a group by a ticket link or a named invite, or by the link of a drop that has one of them.
     ///
     /// # Errors
     /// [`Error::BadText`] for a text that is neither; [`Error::Node`] when the node refuses, for a link that is used
     /// up or expired with `no_such_ticket` or as not found; [`Error::Forked`] when the node shows another state than
-    /// the inviter signed.
+    /// the inviter signed; [`Error::Drop`] when the drop cannot be read, with `drop_gone` when somebody has.
     ///
     /// # Cancel safety
-    /// A join under way is stored before it is sent; calling again with the same text goes on with it.
+    /// A join under way is stored before it is sent; calling again with the same text goes on with it. What a drop had
+    /// is stored before the drop is erased.
     pub async fn join(&self, text: &str) -> Result<Group, Error> {
         self.inner.identity().ok_or(Error::NoIdentity)?;
         let text = text.trim();
+        match arrivals::drop_link(text)? {
+            Some(link) => self.join_by_drop(&link).await,
+            None => self.join_by_text(text).await,
+        }
+    }
+
+    async fn join_by_text(&self, text: &str) -> Result<Group, Error> {
         if text.starts_with("kith-invite") {
             let invite =
                 SealedInvite::parse(text).map_err(|e| Error::bad_text("the invite is not usable", e))?;
@@ -416,7 +431,8 @@ impl Client {
     async fn join_by_invite(&self, sealed: &SealedInvite) -> Result<Group, Error> {
         let inner = &self.inner;
         let package = self.take_package(sealed.package()).await?;
-        let opened = sealed.open(&package).map_err(|e| Error::bad_text("the invite cannot be opened", e))?;
+        let mut opened =
+            sealed.open(&package).map_err(|e| Error::bad_text("the invite cannot be opened", e))?;
         let invite = &opened.invite;
         if let Some(group) = self.find_existing(invite.group).await? {
             self.forget_package(package.package()).await?;
@@ -434,12 +450,16 @@ impl Client {
         let token = answer.map_err(invite_refused)?.token;
         let state = node.state(&invite.group, Some(invite.epoch), &token).await.map_err(invite_refused)?;
         let title = title(invite.name.as_ref(), &invite.group);
+        let roster = self.fetch_roster(&mut opened.invite).await;
         let mut session = Box::new(Session::from_invite(&opened, &package, state.state.as_bytes(), title)?);
         let group = session.group();
         session.next_position = self.handle(group).end().await?.0;
         // One of an earlier membership may be left.
         inner.forget_token(&group);
         let live = Live::begin(inner, session, lock, Vec::new(), Vec::new()).await?;
+        if let Some(roster) = roster {
+            roster.confirm().await;
+        }
         drop(live.sync().await?);
         let handle = self.handle(group);
         handle.update_keys().await?;

@@ -57,6 +57,19 @@ pub enum What {
         #[serde(with = "base64_bytes")]
         content: Vec<u8>,
     },
+    /// A file that lies outside the log: see [`crate::Group::fetch_attachment`].
+    Attachment {
+        /// File name without any path.
+        name: String,
+        /// Media type as the sender states it.
+        media_type: String,
+        /// Size in bytes as the sender states it.
+        size: u64,
+        /// SHA-256 as the sender states it, in hexadecimal.
+        sha256: String,
+        /// How far this home is with it.
+        state: AttachmentState,
+    },
     /// A message of the application's own type.
     Application {
         /// Its content type.
@@ -110,6 +123,21 @@ pub enum What {
     HistoryGap,
     /// Somebody else changed the own leaf: its secrets are known to others.
     LeafTakenOver,
+}
+
+/// How far a home is with an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AttachmentState {
+    /// It can be fetched.
+    Waiting,
+    /// It was sent from here.
+    Sent,
+    /// It was fetched.
+    Fetched,
+    /// The service had nothing for this home when it was asked.
+    Gone,
 }
 
 mod base64_bytes {

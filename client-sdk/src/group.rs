@@ -1,8 +1,11 @@
 //! The handle of one group.
 
 mod admins;
+mod fetch;
+mod handing_over;
 mod info;
 mod push;
+mod send;
 mod submit;
 
 use core::time::Duration;
@@ -11,7 +14,7 @@ use api::ErrorCode;
 use e2ee::{
     contact::Contact,
     content::Content,
-    name::{ContentType, DisplayName, FileName},
+    name::{ContentType, DisplayName},
     node_url::NodeUrl,
     ticket::{Anchor, TicketLink},
 };
@@ -20,13 +23,18 @@ use protocol::{GroupId, SigningKey, Slot, VerifyingKey, body::Policy};
 use ratchet_tree::Status;
 use zeroize::Zeroizing;
 
-pub use self::info::{AdminInfo, ForkInfo, GroupInfo, MemberInfo};
+pub use self::{
+    fetch::FetchOptions,
+    info::{AdminInfo, ForkInfo, GroupInfo, MemberInfo},
+    send::SendOptions,
+};
 use crate::{
+    attachments::note_states,
     client::Client,
     entry::{Entry, Position},
     error::Error,
     live::{Live, blocking},
-    session::{Intent, SessionError, Standing, TEXT},
+    session::{Intent, SessionError, TEXT},
     store::StoreError,
 };
 
@@ -99,12 +107,18 @@ impl Group {
     /// [`Error::Store`].
     pub async fn entries(&self, from: Position, limit: usize) -> Result<Vec<Entry>, Error> {
         let (store, id) = (self.client.inner.store.clone(), self.id);
-        let stored =
-            blocking(move || store.read::<_, StoreError>(|tx| tx.entries(&id, from.0, limit))).await??;
-        stored
-            .into_iter()
-            .map(|(_, bytes)| serde_json::from_slice(&bytes).map_err(|_| Error::Store(StoreError::Damaged)))
-            .collect()
+        let entries = blocking(move || {
+            store.read::<_, StoreError>(|tx| {
+                let stored = tx.entries(&id, from.0, limit)?;
+                let parse = |(_, bytes): (_, Vec<u8>)| {
+                    serde_json::from_slice(&bytes).map_err(|_| StoreError::Damaged)
+                };
+                let mut entries = stored.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+                note_states(tx, id, &mut entries)?;
+                Ok(entries)
+            })
+        });
+        Ok(entries.await??)
     }
 
     /// Sends a text of at most about 64 KB.
@@ -116,14 +130,15 @@ impl Group {
         self.send(Content::Application { content_type, body: text.as_bytes().to_vec() }).await
     }
 
-    /// Sends a file of at most about 64 KB. The name is made safe to create.
+    /// Sends a file, as [`Self::send_file_with`] does by default.
     ///
     /// # Errors
-    /// As [`Self::send_text`], and [`Error::BadText`] for a media type that is none.
+    /// As [`Self::send_path`].
+    ///
+    /// # Cancel safety
+    /// As [`Self::send_path`].
     pub async fn send_file(&self, name: &str, media_type: &str, content: Vec<u8>) -> Result<u64, Error> {
-        let media_type =
-            ContentType::new(media_type).map_err(|e| Error::bad_text("the media type is not usable", e))?;
-        self.send(Content::File { name: FileName::sanitise(name), media_type, body: content }).await
+        self.send_file_with(name, media_type, content, SendOptions::default()).await
     }
 
     /// Sends a message of the application's own type.
@@ -146,17 +161,7 @@ impl Group {
         live = live.heal_if_dirty().await?;
         live.seal_due()?;
         live.seal(&content)?;
-        live = live.checkpoint().await?;
-        live = live.settle_outbox().await?;
-        match live.sent {
-            Some(seq) => Ok(seq.get()),
-            // Not accepted, and the group ended for us in between.
-            None if live.session.standing != Standing::Member => {
-                live.session.check_live()?;
-                Err(SessionError::NotJoined.into())
-            }
-            None => Ok(live.session.fold.seq().get()),
-        }
+        live.checkpoint().await?.post_outbox().await
     }
 
     /// Gives the own leaf a fresh key; an invitee joins by it.
@@ -207,7 +212,8 @@ impl Group {
     }
 
     /// Invites a person by name: by the contact text they gave. Returns the invite to hand to them; only they can
-    /// open it, once.
+    /// open it, once. An invite of more than 1,500 characters is put into a drop, where the group's node announces a
+    /// service for drops, and the drop's link is returned: [`Client::join`] takes either.
     ///
     /// # Errors
     /// As [`Self::update_keys`], and [`Error::BadText`] for a contact that is none or has no package left.
@@ -237,7 +243,7 @@ impl Group {
         if contacts.is_empty() {
             return Ok(Vec::new());
         }
-        let live = self.load().await?.sync().await?;
+        let mut live = self.load().await?.sync().await?;
         // Before packages are used up for nothing.
         live.session.check_live()?;
         live.session.check_admin()?;
@@ -246,6 +252,7 @@ impl Group {
         for contact in &contacts {
             packages.push(self.client.claim_package(contact, suite).await?);
         }
+        let service = live.prepare_snapshot().await;
         let mut live = live.submit(Intent::AddMembers { packages, ttl: ttl.as_secs() }).await?;
         // The newest of each person: an older one may lie there unclaimed.
         let invites = &mut live.session.invites;
@@ -255,6 +262,12 @@ impl Group {
             texts.push(invites.remove(at).1);
         }
         texts.reverse();
+        if let Some(service) = &service {
+            live.lay_down_roster(service, ttl).await;
+            for text in &mut texts {
+                *text = live.short_invite(service, core::mem::take(text), ttl).await;
+            }
+        }
         live.checkpoint().await?;
         Ok(texts)
     }

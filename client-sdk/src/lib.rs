@@ -24,6 +24,7 @@
 //! This crate holds no server code. Start reading at [`Group`], then `live` (one group in hand) and `session` (the
 //! pure part).
 
+mod attachments;
 mod client;
 pub mod clock;
 pub mod drops;
@@ -41,9 +42,9 @@ pub mod store;
 
 pub use api::centrifugo::CentrifugoTokens;
 pub use client::{Client, GroupSummary, OnProgress, Options};
-pub use entry::{Entry, Person, Position, What};
+pub use entry::{AttachmentState, Entry, Person, Position, What};
 pub use error::Error;
-pub use group::{AdminInfo, ForkInfo, Group, GroupInfo, LinkOptions, MemberInfo};
+pub use group::{AdminInfo, FetchOptions, ForkInfo, Group, GroupInfo, LinkOptions, MemberInfo, SendOptions};
 pub use identity::IdentityInfo;
 pub use pinned_keys::{KeysError, ManifestHash, PinnedKeys};
 pub use protocol::{GroupId, Suite};

@@ -24,6 +24,7 @@ use group_state::GroupState;
 use protocol::{Epoch, GroupId, LeafId, LogHash, Receipt, Seq, ServedFrame, SigningKey, Slot, VerifyingKey};
 
 use crate::{
+    attachments::stored_entry,
     client::Inner,
     entry::Entry,
     error::Error,
@@ -176,13 +177,14 @@ impl Live {
             let epoch = live.session.epoch();
             let fold = (live.stored_epoch != Some(epoch)).then(|| live.session.fold.to_bytes());
             let rest = live.session.to_bytes();
+            let copies = core::mem::take(&mut live.session.copies);
             live.inner.store.write::<_, StoreError>(|tx| {
                 if let Some(fold) = &fold {
                     tx.put(Part::Group(group), FOLD, fold)?;
                 }
                 tx.put(Part::Group(group), SESSION, &rest)?;
                 for entry in &entries {
-                    let bytes = serde_json::to_vec(entry).map_err(|_| StoreError::Damaged)?;
+                    let bytes = stored_entry(entry, &copies)?;
                     tx.put_entry(&group, entry.position.0, &bytes)?;
                 }
                 for (seq, log) in &logs {

@@ -11,6 +11,7 @@ mod keys;
 mod message;
 mod operation;
 mod roster;
+mod snapshot;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -38,8 +39,12 @@ pub(crate) use join::{FoundingDraft, JoinAttempt, Joining, JoiningStep};
 pub(crate) use keys::EpochKeys;
 pub(crate) use message::TEXT;
 pub(crate) use roster::{Member, Members, Shown};
+pub(crate) use snapshot::Snapshot;
 
-use crate::entry::{Entry, Person, Position, What};
+use crate::{
+    attachments::OwnCopy,
+    entry::{Entry, Person, Position, What},
+};
 
 /// Where the own leaf stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +188,10 @@ pub(crate) struct Session {
     pub(crate) overruled: BTreeSet<LeafId>,
     /// Who is an admin, as far as this home has to know.
     pub(crate) admins: AdminState,
+    /// How to get at the attachments that the entries since the last write tell of; stored with these.
+    pub(crate) copies: Vec<(Position, OwnCopy)>,
+    /// Where to lay down a roster that is too large for invites. Not stored: without it, they name it only.
+    pub(crate) snapshot: Option<Snapshot>,
 }
 
 /// Why a step was not taken.
@@ -295,6 +304,12 @@ impl Schedule {
 }
 
 impl Session {
+    /// Everybody else with a place in the group, invitees included.
+    pub(crate) fn others(&self) -> Vec<LeafId> {
+        let live = self.fold.tree().leaves().filter_map(|(_, leaf)| leaf.live().map(|live| live.leaf_id));
+        live.filter(|id| *id != self.own.leaf_id).collect()
+    }
+
     /// The position expected next.
     pub(crate) fn next_seq(&self) -> Seq {
         self.fold.seq().next().unwrap_or_else(|| self.fold.seq())

@@ -138,6 +138,13 @@ impl Reading {
         self
     }
 
+    /// Claims under this token instead of a fresh one: with that of an earlier attempt, its claim goes on.
+    #[must_use]
+    pub(crate) fn with_claim(mut self, claim: Token) -> Self {
+        self.token = claim;
+        self
+    }
+
     /// Whether a password is needed.
     #[must_use]
     pub const fn is_locked(&self) -> bool {
@@ -286,6 +293,18 @@ impl Reading {
         self.end(fetched).await
     }
 
+    /// As [`Self::write_to`], but it does not confirm: for callers that have more to check and to store before.
+    pub(crate) async fn receive(
+        &mut self,
+        out: &mut (impl AsyncWrite + Send + Unpin),
+    ) -> Result<(), DropError> {
+        let fetched = self.fetch(out).await;
+        if fetched.is_err() {
+            self.release().await;
+        }
+        fetched
+    }
+
     /// Gives a claim back, so that the link opens it again at once. Does nothing where nothing was claimed, and nothing
     /// can be done where everything was sent or the server cannot be reached.
     ///
@@ -320,7 +339,7 @@ impl Reading {
     }
 
     /// Says that it arrived. Everything was sent, so it is erased whether this arrives or not.
-    async fn confirm(&self) {
+    pub(crate) async fn confirm(&self) {
         let Ok(id) = plain_id(&self.secret.id()) else { return };
         let (path, access) = (paths::confirm(&id), self.secret.access());
         let (service, token) = (&self.service, &self.token);

@@ -26,7 +26,11 @@ use super::{
     message::application,
     roster::{binding, own_entry},
 };
-use crate::{entry::What, prover::Job};
+use crate::{
+    attachments,
+    entry::{AttachmentState, What},
+    prover::Job,
+};
 
 /// What a member wants to do to the group.
 #[derive(Debug, Clone)]
@@ -510,6 +514,7 @@ fn shown(content: &Content) -> Option<What> {
             media_type: media_type.as_str().to_owned(),
             content: body.clone(),
         }),
+        Content::Attachment(attachment) => Some(attachments::shown(attachment, AttachmentState::Sent)),
         Content::Empty | Content::Roster(_) | Content::Credential { .. } | Content::Added { .. } | _ => None,
     }
 }

@@ -177,6 +177,8 @@ impl Session {
             unconfirmed: None,
             overruled: BTreeSet::new(),
             admins: AdminState::default(),
+            copies: Vec::new(),
+            snapshot: None,
         }
     }
 

@@ -8,7 +8,10 @@ use e2ee::{
 use protocol::{Frame, FrameHash, LeafId, Refusal, ServedFrame, head::Place};
 
 use super::{Env, Held, MAX_HELD, MAX_HELD_BYTES, Session, SessionError, Shown};
-use crate::entry::{Entry, What};
+use crate::{
+    attachments::{self, OwnCopy},
+    entry::{AttachmentState, Entry, What},
+};
 
 /// An opened message whose every check held.
 struct Read {
@@ -172,6 +175,7 @@ impl Session {
     ) -> Result<Vec<Entry>, SessionError> {
         let Place::Message { epoch } = frame.head().place else { return Ok(Vec::new()) };
         let _ = read.seen;
+        let mut copy = None;
         let what = match read.content {
             Content::Roster(roster) => {
                 for entry in roster.into_entries() {
@@ -191,6 +195,10 @@ impl Session {
                 media_type: media_type.as_str().to_owned(),
                 content: body,
             },
+            Content::Attachment(attachment) => {
+                copy = Some(OwnCopy::of(&attachment, self.own.leaf_id));
+                attachments::shown(&attachment, AttachmentState::Waiting)
+            }
             Content::Empty => return Ok(Vec::new()),
             Content::Admins(list) => {
                 self.take_admins(&list);
@@ -202,7 +210,9 @@ impl Session {
             }
         };
         let sender = self.person(read.leaf_id);
-        Ok(vec![self.entry(served, epoch, Some(sender), what)])
+        let entry = self.entry(served, epoch, Some(sender), what);
+        self.copies.extend(copy.map(|copy| (entry.position, copy)));
+        Ok(vec![entry])
     }
 
     /// Delivers held messages whose senders have shown a credential by now.

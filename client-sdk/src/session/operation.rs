@@ -385,9 +385,14 @@ impl Session {
 
     /// Seals the invites of an add that was accepted, and forgets the secrets chosen for them.
     fn seal_invites(&mut self, pending: Pending, joiner: &JoinerSecret, env: &mut Env<'_>) {
+        if pending.invites.is_empty() {
+            return;
+        }
         let Ok(server) = NodeUrl::new(&self.server) else { return };
-        let roster = Roster::new(self.members.current(&self.fold)).unwrap_or_default();
-        let inline = (roster.to_bytes().len() <= MAX_INLINE_ROSTER).then(|| roster.clone());
+        let roster = Roster::snapshot(self.members.current(&self.fold)).unwrap_or_default();
+        let encoded = roster.to_bytes();
+        let inline = (encoded.len() <= MAX_INLINE_ROSTER).then(|| roster.clone());
+        let mut snapshot = self.snapshot.take().filter(|_| inline.is_none());
         for invite in pending.invites {
             let Ok(package) = KeyPackage::from_bytes(&invite.package) else { continue };
             let leaf = self.fold.tree().leaf(invite.slot).live();
@@ -415,13 +420,14 @@ impl Session {
                 authenticator: self.schedule.authenticator.clone(),
                 server: server.clone(),
                 name: DisplayName::new(&self.title).ok(),
-                roster_secret: None,
+                roster_secret: snapshot.as_mut().map(|snapshot| snapshot.reader(leaf.leaf_id)),
             }
             .seal(&package, env.identity, &mut *env.rng);
             if let Ok(sealed) = sealed {
                 self.invites.push((*package.identity(), sealed.to_text()));
             }
         }
+        self.snapshot = snapshot.map(|snapshot| snapshot.of(encoded));
     }
 
     /// How an operation is shown.

@@ -506,6 +506,8 @@ fn read(fold: GroupState, wire: &WireSession) -> Result<Session, StoredError> {
             .map(|w| w.keys.iter().map(|k| VerifyingKey::from_slice(k)).collect::<Result<_, _>>())
             .transpose()
             .map_err(|_| StoredError)?,
+        copies: Vec::new(),
+        snapshot: None,
         fold,
     })
 }

@@ -54,7 +54,8 @@ async fn group_of<const N: usize>(names: [&str; N]) -> (Log, [Person; N]) {
 
 #[tokio::test]
 async fn admins_are_granted_act_and_are_revoked() {
-    let (mut log, [mut ann, mut ben, mut cleo, mut dan]) = group_of(["Ann", "Ben", "Cleo", "Dan"]).await;
+    let (mut log, [mut ann, mut ben, mut cleo, mut dan]) =
+        Box::pin(group_of(["Ann", "Ben", "Cleo", "Dan"])).await;
     let invite = Intent::IssueTicket { ticket: dan.identity.verifying_key(), uses: 1, ttl: 60 };
     assert_eq!(draft_error(&mut ben, &invite), Some(SessionError::AdminOnly));
     let both = vec![leaf(&mut ben), leaf(&mut cleo)];
@@ -127,7 +128,8 @@ async fn admins_are_granted_act_and_are_revoked() {
 
 #[tokio::test]
 async fn who_removes_an_admin_removes_the_right_with_it() {
-    let (mut log, [mut ann, mut ben, mut cleo, mut dan]) = group_of(["Ann", "Ben", "Cleo", "Dan"]).await;
+    let (mut log, [mut ann, mut ben, mut cleo, mut dan]) =
+        Box::pin(group_of(["Ann", "Ben", "Cleo", "Dan"])).await;
     let all = vec![leaf(&mut ben), leaf(&mut cleo), leaf(&mut dan)];
     change(&mut ann, &mut log, AdminChange::Grant(all)).await;
     let root = ann.session().fold.admin_root();
