@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Read(ReadArgs),
     /// Print the messages of a group as they come, until interrupted.
     Follow(FollowArgs),
+    /// Fetch a file that was too large for a message: once, as it is for you alone.
+    Fetch(FetchArgs),
     /// Give your place in a group a fresh key.
     UpdateKeys(GroupArg),
     /// Remove somebody from a group you own or are an admin of.
@@ -219,7 +221,7 @@ pub(crate) struct JoinArgs {
 pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) group: GroupFlag,
-    /// Send this file.
+    /// Send this file, of any size where the group's server keeps drops.
     #[arg(long, value_name = "PATH", conflicts_with = "text")]
     pub(crate) file: Option<PathBuf>,
     /// The message; without it and --file, standard input is sent.
@@ -251,6 +253,26 @@ pub(crate) struct FollowArgs {
     /// Save received files into this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) save: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    #[command(flatten)]
+    pub(crate) group: GroupFlag,
+    /// The sequence number that `read` shows with the file.
+    pub(crate) seq: u64,
+    /// Save it into this folder, under the name its sender gave it; without it, into the present one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+    /// Save it as this file.
+    #[arg(long, short, value_name = "PATH", conflicts_with = "save")]
+    pub(crate) output: Option<PathBuf>,
+    /// Overwrite a file that is there.
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+    /// Ask also a service that the sender chose and the group's server does not name. It learns your address.
+    #[arg(long)]
+    pub(crate) any_service: bool,
 }
 
 #[derive(Debug, Args)]

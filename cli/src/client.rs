@@ -15,13 +15,13 @@ use crate::{
         AdminCommand, Cipher, Cli, Command, ContactArgs, FollowArgs, GroupArg, GroupCommand, IdentityCommand,
         InviteArgs, JoinArgs, ReadArgs, RemoveArgs, SendArgs,
     },
-    home, output,
+    attachments, home, output,
 };
 
 /// Entries read from the store at once.
 const PAGE: usize = 512;
-/// More than one message holds, so that what is too large is noticed without reading all of it.
-const MOST_INPUT: u64 = 1 << 20;
+/// Most that is taken from standard input for one message.
+const MOST_INPUT: u64 = 64 << 20;
 
 /// Logs go to standard error, and only when asked for: commands speak for themselves.
 pub(crate) fn start_logs(verbose: u8) {
@@ -47,6 +47,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Send(args) => send(cli, &client, args).await,
         Command::Read(args) => read(cli, &client, args).await,
         Command::Follow(args) => follow(cli, &client, args).await,
+        Command::Fetch(args) => attachments::fetch(cli, &client, args).await,
         Command::UpdateKeys(arg) => update_keys(cli, &client, arg).await,
         Command::Remove(args) => remove(cli, &client, args).await,
         Command::Leave(arg) => leave(cli, &client, arg).await,
@@ -57,7 +58,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
 }
 
 /// The group a command is about: the one named, or the only one there is.
-async fn pick(client: &Client, name: Option<&str>) -> Result<Group> {
+pub(crate) async fn pick(client: &Client, name: Option<&str>) -> Result<Group> {
     if let Some(name) = name {
         return Ok(client.group(name).await?);
     }
@@ -277,11 +278,7 @@ async fn join(cli: &Cli, client: &Client, args: &JoinArgs) -> Result<()> {
 async fn send(cli: &Cli, client: &Client, args: &SendArgs) -> Result<()> {
     let group = pick(client, args.group.group.as_deref()).await?;
     let seq = match (&args.file, &args.text) {
-        (Some(path), _) => {
-            let content = read_file(path)?;
-            let name = path.file_name().map_or_else(|| "file".into(), |n| n.to_string_lossy().into_owned());
-            group.send_file(&name, media_type(path), content).await?
-        }
+        (Some(path), _) => attachments::send(&group, path, media_type(path)).await?,
         (None, Some(text)) => send_text(&group, text).await?,
         (None, None) => {
             if std::io::stdin().is_terminal() && !cli.json {
@@ -304,15 +301,6 @@ async fn send_text(group: &Group, text: &str) -> Result<u64> {
         bail!("there is nothing to send [empty_message]");
     }
     Ok(group.send_text(text).await?)
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let file = std::fs::File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-    let mut bytes = Vec::new();
-    file.take(MOST_INPUT)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(bytes)
 }
 
 fn stdin(most: u64) -> Result<Vec<u8>> {

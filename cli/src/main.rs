@@ -1,6 +1,7 @@
 //! The `kith` command: `kith serve` is a server in one process, everything else a client for people.
 
 mod args;
+mod attachments;
 mod client;
 mod demo;
 mod drops;
@@ -50,6 +51,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         | Command::Send(_)
         | Command::Read(_)
         | Command::Follow(_)
+        | Command::Fetch(_)
         | Command::UpdateKeys(_)
         | Command::Remove(_)
         | Command::Leave(_) => {

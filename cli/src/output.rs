@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use kith_client_sdk::{Entry, Person, What};
+use kith_client_sdk::{AttachmentState, Entry, Person, What};
 use serde_json::{Value, json};
 
 /// Prints one line on standard output. A reader that has gone away ends the program quietly.
@@ -43,6 +43,15 @@ pub(crate) fn entry(entry: &Entry, json: bool, save: Option<&Path>) -> Result<()
             }
             None => format!("{who} sent a file: {} ({} bytes)", shown(name), content.len()),
         },
+        What::Attachment { name, size, state, .. } => {
+            let file = format!("{who} sent a file: {} ({size} bytes)", shown(name));
+            match state {
+                AttachmentState::Waiting => format!("{file}, get it with: kith fetch {}", entry.seq),
+                AttachmentState::Fetched => format!("{file}, fetched"),
+                AttachmentState::Gone => format!("{file}, not there any more"),
+                AttachmentState::Sent | _ => file,
+            }
+        }
         What::Application { content_type, body } => {
             format!("{who} sent {} ({} bytes)", shown(content_type), body.len())
         }
@@ -96,6 +105,12 @@ pub(crate) fn as_json(entry: &Entry, saved: Option<&str>) -> Value {
             file.remove("content");
         }
         fields.insert("file".to_owned(), file);
+    }
+    if let What::Attachment { .. } = &entry.what {
+        let moved = ["name", "media_type", "size", "sha256", "state"];
+        let parts =
+            moved.iter().filter_map(|part| fields.remove_entry(*part)).collect::<serde_json::Map<_, _>>();
+        fields.insert("attachment".to_owned(), Value::Object(parts));
     }
     value
 }
@@ -184,6 +199,18 @@ mod tests {
         };
         assert_eq!(as_json(&file, None)["file"]["size"], 1);
         assert_eq!(as_json(&file, None)["kind"], "file");
+        let what = What::Attachment {
+            name: "film.mkv".into(),
+            media_type: "video/x-matroska".into(),
+            size: 5_000_000,
+            sha256: "d1".repeat(32),
+            state: AttachmentState::Waiting,
+        };
+        let value = as_json(&Entry { what, ..file }, None);
+        assert_eq!(value["kind"], "attachment");
+        assert_eq!(value["attachment"]["size"], 5_000_000);
+        assert_eq!(value["attachment"]["state"], "waiting");
+        assert!(value.get("name").is_none());
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use kith_client_sdk::{ProverProgress, Stage};
+use kith_client_sdk::{ProverProgress, Stage, drops::OnBytes};
 
 /// Silent for a second, then a line that is rewritten on a terminal; elsewhere only a line about making keys.
 #[derive(Default)]
@@ -59,4 +59,27 @@ impl Bar {
             state.stage = stage;
         }
     }
+}
+
+/// A line on standard error for a transfer that takes longer than a second; on a terminal only.
+pub(crate) fn bytes(what: &'static str) -> OnBytes {
+    let begun = Instant::now();
+    let shown = Mutex::new(None);
+    Arc::new(move |done, whole| {
+        let mut out = std::io::stderr().lock();
+        if begun.elapsed() < PATIENCE || !out.is_terminal() {
+            return;
+        }
+        let percent = done.saturating_mul(100).checked_div(whole).unwrap_or(100);
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.replace(percent) == Some(percent) {
+            return;
+        }
+        // Standard error may be closed; a line is not worth failing for.
+        let _ = if done >= whole {
+            write!(out, "\r\x1b[K")
+        } else {
+            write!(out, "\r\x1b[K{what}: {percent} %").and_then(|()| out.flush())
+        };
+    })
 }
