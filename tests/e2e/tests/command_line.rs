@@ -220,9 +220,6 @@ fn what_is_refused_is_said_in_one_line_with_a_code() -> Result<()> {
     ann.refused(&["send", "--group", "Trip", ""], "empty_message")?;
     ann.pipe(b"\n", &["send", "--group", "Trip"])?.refused("empty_message")?;
     ann.pipe(&[b'x'; 70_000], &["send", "--group", "Trip"])?.refused("too_large")?;
-    let file = stage.folder().join("large");
-    fs::write(&file, vec![0_u8; 2_000_000])?;
-    ann.refused(&["send", "--group", "Trip", "--file", file.to_str().unwrap()], "too_large")?;
     ann.refused(&["send", "--group", "Trip", "--file", "/nowhere"], "io")?;
     ann.refused(&["serve", "--listen", "192.0.2.1:1", "--set", "proofs.development=true"], "io")?;
     ann.refused(&["serve", "--set", "nothing.like=that"], "settings")?;
