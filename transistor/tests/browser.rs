@@ -17,13 +17,17 @@ use servers::{Chromium, Network, PATIENCE, Process, Program, Proxy, Ready, chrom
 
 /// A service behind a network that can be made bad, and a browser in front of it.
 struct Site {
-    _service: Process,
-    _folder: tempfile::TempDir,
+    service: Process,
+    folder: tempfile::TempDir,
     /// The service without the network.
     direct: SocketAddr,
     proxy: Proxy,
     browser: Chromium,
     drops: u8,
+    /// What the service must never know.
+    secrets: Vec<Vec<u8>>,
+    /// What it knows, and tells nobody.
+    ids: Vec<Vec<u8>>,
 }
 
 struct Put {
@@ -40,6 +44,7 @@ impl Site {
             .args(["--set", "listen.address=127.0.0.1:0"])
             .args(["--set", &format!("store.path={}", at("drops.sqlite"))])
             .args(["--set", &format!("bodies.path={}", at("bodies"))])
+            .args(["--set", "log.filter=trace"])
             .ready(Ready::Line("the transistor is ready".into()));
         let mut service = program.start().await.unwrap();
         let line = service.line("the transistor is ready").await.unwrap();
@@ -48,7 +53,7 @@ impl Site {
         let direct = SocketAddr::from(([127, 0, 0, 1], digits.parse().unwrap()));
         let proxy = Proxy::start(direct).await.unwrap();
         let browser = Chromium::start().await.unwrap();
-        Self { _service: service, _folder: folder, direct, proxy, browser, drops: 0 }
+        Self { service, folder, direct, proxy, browser, drops: 0, secrets: Vec::new(), ids: Vec::new() }
     }
 
     /// Makes a drop and gives its link.
@@ -75,7 +80,14 @@ impl Site {
         let put = exchange(self.direct, "PUT", &format!("{path}/content"), &headers, &sealed).await.unwrap();
         assert_eq!(put.status, 201, "{}", String::from_utf8_lossy(&put.body));
         let url = format!("http://{}/transistor", self.proxy.address());
+        self.secrets.push(secret.to_bytes().to_vec());
+        self.secrets.push(keys.content.to_bytes().to_vec());
+        self.secrets.extend([name, password.unwrap_or("")].map(|text| text.as_bytes().to_vec()));
+        self.secrets.push(content[..content.len().min(1000)].to_vec());
+        self.secrets.push(access.as_bytes().to_vec());
+        self.ids.push(secret.id().to_string().into_bytes());
         let link = DropLink::new(&url, secret, password.is_some()).unwrap().to_text().to_string();
+        self.secrets.push(link.rsplit('.').next().unwrap().as_bytes().to_vec());
         Put { link, path, access }
     }
 
@@ -122,6 +134,7 @@ async fn the_page_opens_what_was_sealed_and_nothing_by_accident() {
     a_broken_download_goes_on(&mut site).await;
     leaving_gives_the_drop_back(&mut site).await;
     damage_is_noticed(&mut site).await;
+    the_service_knows_nothing_of_it(&site);
     for line in site.browser.console().await.unwrap() {
         assert!(!line.contains("Content Security Policy") && !line.contains("TrustedHTML"), "{line}");
         assert!(!line.contains("Uncaught"), "{line}");
@@ -290,4 +303,32 @@ async fn damage_is_noticed(site: &mut Site) {
     site.browser.click("#go").await.unwrap();
     assert_eq!(site.problem().await, "damaged");
     assert_eq!(site.browser.script("return document.getElementById('result').hidden").await.unwrap(), true);
+}
+
+/// Files below a folder, with what is in them.
+fn contents(folder: &std::path::Path) -> Vec<Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
+            true => contents(&entry.path()),
+            false => vec![std::fs::read(entry.path()).unwrap_or_default()],
+        })
+        .collect()
+}
+
+fn the_service_knows_nothing_of_it(site: &Site) {
+    let log = site.service.log().into_bytes();
+    assert!(log.len() > 1000, "the log says little");
+    let stored = contents(site.folder.path());
+    assert!(stored.iter().map(Vec::len).sum::<usize>() > 10_000, "the store is elsewhere");
+    let found = |bytes: &[u8], needle: &[u8]| memchr::memmem::find(bytes, needle).is_some();
+    // Shorter ones turn up by chance.
+    for secret in site.secrets.iter().filter(|secret| secret.len() > 5) {
+        assert!(!found(&log, secret), "the log has {:?}", String::from_utf8_lossy(secret));
+        let there = stored.iter().any(|file| found(file, secret));
+        assert!(!there, "the store has {:?}", String::from_utf8_lossy(secret));
+    }
+    for id in &site.ids {
+        assert!(!found(&log, id), "the log has an id");
+    }
 }
