@@ -22,6 +22,7 @@
 //! ```
 
 mod error;
+mod info;
 mod reading;
 mod service;
 mod source;
@@ -40,7 +41,8 @@ pub use sealed_drop::{DropId, DropLink, DropSecret, LinkError, Password, Token};
 
 use crate::{clock::Clock, http::NodeOptions};
 pub use error::DropError;
-pub use reading::{DropInfo, Reading};
+pub use info::DropInfo;
+pub use reading::Reading;
 use service::{Service, Verb};
 pub use source::Source;
 

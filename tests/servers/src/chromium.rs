@@ -19,7 +19,7 @@ use crate::{PATIENCE, Program, Ready, Server, installed, server::Ground};
 /// Between two looks at a page.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Debian's Chromium without a window, driven over WebDriver. Dies with this.
+/// Debian's Chromium without a window, driven over `WebDriver`. Dies with this.
 #[derive(Debug)]
 pub struct Chromium {
     driver: Server,
@@ -60,7 +60,7 @@ impl Chromium {
         }}});
         let mut chromium = Self { driver, session: String::new() };
         let made = chromium.ask("POST", "/session", &options).await?;
-        chromium.session = made["sessionId"].as_str().context("no session")?.to_owned();
+        chromium.session = made.get("sessionId").and_then(Value::as_str).context("no session")?.to_owned();
         Ok(chromium)
     }
 
@@ -137,7 +137,7 @@ impl Chromium {
     pub async fn console(&self) -> Result<Vec<String>> {
         let lines = self.command("se/log", &json!({ "type": "browser" })).await?;
         let lines = lines.as_array().context("no log")?;
-        Ok(lines.iter().filter_map(|line| line["message"].as_str().map(str::to_owned)).collect())
+        Ok(lines.iter().filter_map(|line| line.get("message")?.as_str().map(str::to_owned)).collect())
     }
 
     async fn element(&self, selector: &str) -> Result<String> {
@@ -156,8 +156,9 @@ impl Chromium {
         let answer = exchange(address, method, path, &[("content-type", "application/json")], &body).await?;
         let value: Value =
             serde_json::from_slice(&answer.body).context("the browser's driver says no JSON")?;
-        let value = value["value"].clone();
-        ensure!(answer.status == 200, "{path}: {}", value["message"].as_str().unwrap_or("failed"));
+        let value = value.get("value").cloned().unwrap_or_default();
+        let why = value.get("message").and_then(Value::as_str).unwrap_or("failed");
+        ensure!(answer.status == 200, "{path}: {why}");
         Ok(value)
     }
 }
