@@ -252,7 +252,7 @@ impl Group {
         for contact in &contacts {
             packages.push(self.client.claim_package(contact, suite).await?);
         }
-        let service = live.prepare_snapshot().await;
+        let service = Box::pin(live.prepare_snapshot()).await;
         let mut live = live.submit(Intent::AddMembers { packages, ttl: ttl.as_secs() }).await?;
         // The newest of each person: an older one may lie there unclaimed.
         let invites = &mut live.session.invites;
@@ -263,9 +263,9 @@ impl Group {
         }
         texts.reverse();
         if let Some(service) = &service {
-            live.lay_down_roster(service, ttl).await;
+            Box::pin(live.lay_down_roster(service, ttl)).await;
             for text in &mut texts {
-                *text = live.short_invite(service, core::mem::take(text), ttl).await;
+                *text = Box::pin(live.short_invite(service, core::mem::take(text), ttl)).await;
             }
         }
         live.checkpoint().await?;

@@ -23,9 +23,9 @@ pub(crate) fn content(len: usize, seed: u64) -> Vec<u8> {
 pub(crate) async fn attachments(group: &Group) -> Vec<(Position, String, u64, AttachmentState)> {
     let entries = group.entries(Position(0), 10_000).await.unwrap().into_iter();
     entries
-        .filter_map(|entry| match entry.what {
-            What::Attachment { name, size, state, .. } => Some((entry.position, name, size, state)),
-            _ => None,
+        .filter_map(|entry| {
+            let What::Attachment { name, size, state, .. } = entry.what else { return None };
+            Some((entry.position, name, size, state))
         })
         .collect()
 }
