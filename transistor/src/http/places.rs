@@ -3,6 +3,10 @@
 //! The service has places for a fixed number of bodies, and a body may take hours: without a bound for each, one peer
 //! with slow connections could hold all of them.
 
+use core::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, PoisonError},
@@ -16,7 +20,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use service_kit::http::Peer;
 
 use super::App;
@@ -73,12 +78,33 @@ pub(super) async fn held(State(app): State<Arc<App>>, peer: Peer, request: Reque
     let Some(place) = app.limits.places.enter(peer) else {
         return Problem::new(ErrorCode::Busy).with_retry_after(AGAIN).into_response();
     };
-    next.run(request).await.map(|body| {
-        Body::from_stream(body.into_data_stream().map(move |bytes| {
-            let _held = &place;
-            bytes
-        }))
-    })
+    next.run(request).await.map(|body| Body::new(Holding { body, _place: place }))
+}
+
+/// A body that keeps a place until it was handed on, and is else as it was, its length included.
+struct Holding {
+    body: Body,
+    _place: Place,
+}
+
+impl HttpBody for Holding {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 #[cfg(test)]

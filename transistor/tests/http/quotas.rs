@@ -65,7 +65,8 @@ async fn an_upload_keeps_what_was_paid_for() {
 async fn one_client_cannot_hold_all_places() {
     let site = Site::with(|settings| settings.rates.bodies = 2).await;
     for n in 1..=4 {
-        site.put(&id(n), bytes(8 * 1024 * 1024)).await.status_and(201);
+        let made = site.put(&id(n), bytes(8 * 1024 * 1024)).await.status_and(201);
+        assert!(!made.header("content-length").is_empty(), "holding a place costs no answer its length");
     }
     // Two that take nothing of what they are sent.
     let claimed = [site.stuck_reader(&id(1)).await, site.stuck_reader(&id(2)).await];
