@@ -29,7 +29,8 @@ pub struct BodySettings {
     pub path: PathBuf,
     /// Bytes that stay free on the folder's disk: what would use them is refused.
     pub min_free: ByteSize,
-    /// Bytes of a piece. Each upload keeps one in memory, each reader up to two.
+    /// Bytes of a piece. Each upload keeps one in memory, each reader up to two. No text that is made as a document may
+    /// be longer.
     pub segment: ByteSize,
     /// The bucket.
     pub s3: S3Settings,

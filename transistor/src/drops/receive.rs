@@ -28,11 +28,18 @@ impl Drops {
     ///
     /// # Errors
     /// [`Failure`]; after [`Failure::StorageUnavailable`] and [`Failure::StorageFailed`] it is not known whether the drop
-    /// was made. The same again, with the same id and deletion token, makes it at most once.
+    /// was made. The same again, with the same id and deletion token, makes it at most once, as long as nobody was
+    /// given the link: nothing is left of a drop that was read, so that after a reader it would be made once more.
+    ///
+    /// A text is at most one piece of a body long, or what is kept in the database: [`Failure::TooLarge`] else.
     pub async fn create(&self, new: NewDrop, bytes: Bytes, text: bool) -> Result<Made, Failure> {
         let length = bytes.len() as u64;
+        let piece = self.0.bodies.segment();
         let made = if self.fits_inline(length) {
             self.create_inline(new, bytes, text).await
+        } else if text && length > piece {
+            // All of a text has to be there before it is given, since it is taken in one go.
+            Err(Failure::TooLarge { max: piece })
         } else {
             let body = futures_util::stream::iter([Ok(bytes)]).boxed();
             let drops = self.clone();
@@ -129,19 +136,29 @@ impl Drops {
         if made.existed {
             return Ok(made);
         }
-        match self.receive_pieces(&upload, &mut source, first, filled, length, too_much).await {
+        let failure = match self.receive_pieces(&upload, &mut source, first, filled, length, too_much).await {
             Ok(size) => {
-                made.view.size = size;
-                Ok(made)
+                let finish = Command::Finish { upload: upload.by };
+                match self.standing(upload.id, finish, Payload::None).await {
+                    Ok(_) => {
+                        made.view.size = size;
+                        return Ok(made);
+                    }
+                    // It may be there, and whoever asked again may have been told so. If not, its deadline erases it.
+                    Err(failure @ (Failure::StorageUnavailable | Failure::StorageFailed)) => {
+                        return Err(failure);
+                    }
+                    Err(failure) => failure,
+                }
             }
-            Err(failure) => {
-                // If this fails, too, the sweeper does it when the deadline has come.
-                let _ = self.answer(upload.id, Command::Delete { by: upload.by }).await;
-                Err(failure)
-            }
-        }
+            Err(failure) => failure,
+        };
+        // If this fails, too, the sweeper does it when the deadline has come.
+        let _ = self.answer(upload.id, Command::Delete { by: upload.by }).await;
+        Err(failure)
     }
 
+    /// Everything but the last step, after which it is a drop.
     async fn receive_pieces(
         &self,
         upload: &Upload,
@@ -176,7 +193,6 @@ impl Drops {
             return Err(Failure::LengthMismatch);
         }
         source.verified()?;
-        self.standing(upload.id, Command::Finish { upload: upload.by }, Payload::None).await?;
         Ok(at)
     }
 

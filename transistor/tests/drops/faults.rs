@@ -3,7 +3,7 @@
 use super::kit::*;
 use transistor::{
     bodies::{Bodies, BodySettings, CheckError},
-    drops::{Failure, Shown},
+    drops::{DropSettings, Failure, Shown},
 };
 
 #[tokio::test]
@@ -85,6 +85,32 @@ async fn a_database_that_does_not_answer_leaves_nothing_behind() {
     until("the pieces to be removed", async || rig.objects().is_empty()).await;
     until("nothing to be left", async || rig.usage().await == transistor::store::Usage::default()).await;
     rig.outside(id(1), &content).await;
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_may_have_been_made_is_not_deleted() {
+    let rig = Rig::new().await;
+    let content = content(3500);
+    rig.store.set(Fault::FinishAfter);
+    let failed = rig.drops.receive(new(id(1)), Some(3500), None, body(&content)).await;
+    assert_eq!(failed.unwrap_err(), Failure::StorageUnavailable);
+    rig.store.set(Fault::None);
+    let again = rig.drops.receive(new(id(1)), Some(3500), None, body(&content)).await.unwrap();
+    assert!(again.existed, "somebody may have been told so before");
+    let claim = rig.claim(id(1), 1).await.unwrap();
+    assert_eq!(rig.read(id(1), &claim).await, content);
+
+    // And what was not made goes by itself.
+    let mut rig = rig;
+    rig.store.set(Fault::Finish);
+    let failed = rig.drops.receive(new(id(2)), Some(3500), None, body(&content)).await;
+    assert_eq!(failed.unwrap_err(), Failure::StorageUnavailable);
+    rig.store.set(Fault::None);
+    assert!(rig.is_gone(id(2)).await);
+    rig.clock.advance(DropSettings::default().upload_idle.get());
+    rig.sweep();
+    until("nothing to be left", async || rig.usage().await == transistor::store::Usage::default()).await;
     rig.end().await;
 }
 

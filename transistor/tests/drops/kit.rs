@@ -76,7 +76,12 @@ impl Rig {
         };
         change(&mut settings, &mut place);
         let store = SqliteStore::open(&folder.path().join("drops.sqlite"), false).await.unwrap().store;
-        let store = Arc::new(Watched { store, fault: AtomicUsize::new(0), gives: AtomicUsize::new(0) });
+        let store = Arc::new(Watched {
+            store,
+            fault: AtomicUsize::new(0),
+            gives: AtomicUsize::new(0),
+            parts: Arc::default(),
+        });
         let bodies = Bodies::open(&place).unwrap();
         let (trigger, heard) = shutdown::channel();
         let mut metrics = Metrics::new();
@@ -289,6 +294,8 @@ pub(crate) struct Watched {
     pub(crate) store: SqliteStore,
     fault: AtomicUsize,
     gives: AtomicUsize,
+    /// Whoever holds it keeps everybody from learning of what pieces a body consists.
+    pub(crate) parts: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What fails next.
@@ -302,11 +309,14 @@ pub(crate) enum Fault {
     AppendAfter,
     /// `Finish` is not carried out.
     Finish,
+    /// `Finish` is carried out, and the answer is lost.
+    FinishAfter,
     /// Nothing is carried out.
     All,
 }
 
-const FAULTS: [Fault; 5] = [Fault::None, Fault::AppendBefore, Fault::AppendAfter, Fault::Finish, Fault::All];
+const FAULTS: [Fault; 6] =
+    [Fault::None, Fault::AppendBefore, Fault::AppendAfter, Fault::Finish, Fault::FinishAfter, Fault::All];
 
 impl Watched {
     pub(crate) fn set(&self, fault: Fault) {
@@ -350,7 +360,7 @@ impl Store for Watched {
             return Err(unavailable());
         }
         let applied = self.store.apply(id, command, payload, now).await;
-        if append && fault == Fault::AppendAfter {
+        if (append && fault == Fault::AppendAfter) || (finish && fault == Fault::FinishAfter) {
             return Err(unavailable());
         }
         applied
@@ -371,6 +381,7 @@ impl Store for Watched {
     }
 
     async fn parts(&self, body: BodyId) -> Result<Option<Parts>, StoreError> {
+        let _open = self.parts.lock().await;
         self.store.parts(body).await
     }
 

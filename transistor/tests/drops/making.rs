@@ -36,7 +36,7 @@ async fn bodies_of_every_length_come_out_as_they_went_in() {
             assert!(rig.is_gone(id(n)).await);
         }
     }
-    for len in [0, INLINE, INLINE + 1, 3 * PIECE] {
+    for len in [0, INLINE, INLINE + 1, PIECE] {
         n += 1;
         let content = content(len);
         let made = rig.drops.create(new(id(n)), content.clone().into(), true).await.unwrap();
@@ -44,6 +44,8 @@ async fn bodies_of_every_length_come_out_as_they_went_in() {
         let taken = rig.drops.take(id(n), &Shown::default(), true).await.unwrap();
         assert_eq!(all(taken).await.unwrap(), content);
     }
+    let long = rig.drops.create(new(id(99)), content(PIECE + 1).into(), true).await;
+    assert_eq!(long.unwrap_err(), Failure::TooLarge { max: PIECE as u64 }, "a text is one piece");
     rig.end().await;
 }
 
