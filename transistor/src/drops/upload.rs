@@ -1,6 +1,8 @@
 //! Uploads that go on after a broken connection, and the storing of pieces.
 
-use drop_state::{BodyId, Command, DropId, Millis, Refusal, Size, TokenHash};
+use core::ops::Range;
+
+use drop_state::{BodyId, Command, DropId, MAX_SEGMENTS, Millis, Refusal, Size, TokenHash};
 use tokio::time::{Duration, Instant};
 
 use super::{
@@ -15,6 +17,9 @@ use crate::{
 
 /// A measurement of the room that is older is made anew before anybody is refused.
 const ROOM_IS_OLD: Duration = Duration::from_secs(1);
+
+/// Bytes that a request has to bring to have its last piece kept in any case, or an eighth of a full piece.
+const DECENT: u64 = 512 * 1024;
 
 /// Where the pieces of an upload go.
 pub(super) struct Upload {
@@ -52,6 +57,9 @@ impl Drops {
 
     /// Goes on with an upload at `offset`. When the connection breaks, what has arrived is kept, unless a checksum was
     /// promised for it: then all of it is kept or nothing.
+    ///
+    /// The last piece of a request that brings neither the end of the upload nor 512 KiB, nor an eighth of a full piece,
+    /// is kept only so many times: after that the answer is where the upload stood before.
     ///
     /// An earlier request of the same upload that is still under way is ended, and what it had not stored is not kept.
     ///
@@ -104,13 +112,17 @@ impl Drops {
         let (stall, shutdown) = (settings.read_stall.get(), self.0.shutdown.clone());
         let mut source = Source::new(body, allowed, checksum, stall, shutdown, Some(turn));
         if checksum.is_some() {
-            return self.append_checked(&upload, standing, &mut source).await;
+            return self.append_checked(&upload, standing, whole, &mut source).await;
         }
         loop {
             let mut buffer = self.0.bodies.buffer();
             let stop = source.fill(&mut buffer).await.err();
             let keep = match stop {
-                None | Some(Stop::End) => true,
+                None => true,
+                Some(Stop::End) => {
+                    let at = standing.progress.offset.saturating_add(buffer.len() as u64);
+                    self.may_keep_ended(&standing, offset..at, whole)
+                }
                 Some(Stop::Short(_)) => self.may_keep_short(&standing, whole),
                 Some(Stop::TooMuch | Stop::Superseded) => false,
             };
@@ -128,13 +140,17 @@ impl Drops {
         &self,
         upload: &Upload,
         mut standing: Standing,
+        whole: u64,
         source: &mut Source,
     ) -> Result<Progress, Failure> {
         let mut pieces = Vec::new();
         let stored = self.store_unknown(upload, standing.progress.offset, source, &mut pieces).await;
+        let offset = standing.progress.offset;
+        let at = pieces.last().map_or(offset, |last| last.start.saturating_add(last.len));
+        let keep = self.may_keep_ended(&standing, offset..at, whole);
         let mut pieces = pieces.into_iter();
         let mut result = stored;
-        if result.is_ok() {
+        if result.is_ok() && keep {
             for piece in pieces.by_ref() {
                 match self.tell(upload, piece).await {
                     Ok(now) => standing = now,
@@ -176,10 +192,25 @@ impl Drops {
         }
     }
 
-    /// A sender that sends a byte at a time must not make an object of each.
+    /// A sender whose connection breaks after each byte must not make an object of each.
     fn may_keep_short(&self, standing: &Standing, whole: u64) -> bool {
         let needed = whole / self.0.bodies.segment().max(1);
         u64::from(standing.segments) < needed.saturating_add(u64::from(SPARE_SEGMENTS))
+    }
+
+    /// Nor one that ends its requests after a byte. What a request of a decent length brought is kept, as long as there
+    /// are enough pieces left for all that is to come; of others the last piece is not.
+    fn may_keep_ended(&self, standing: &Standing, brought: Range<u64>, whole: u64) -> bool {
+        let segment = self.0.bodies.segment().max(1);
+        let to_come = whole.saturating_sub(brought.end).div_ceil(segment);
+        let segments = u64::from(standing.segments);
+        // One more than of broken ones: the rest of what was meant to be sent with the last of these.
+        if to_come == 0 || segments <= (whole / segment).saturating_add(u64::from(SPARE_SEGMENTS)) {
+            return true;
+        }
+        let is_decent = brought.end.saturating_sub(brought.start) >= (segment / 8).min(DECENT);
+        let most = u64::from(MAX_SEGMENTS.saturating_sub(SPARE_SEGMENTS));
+        is_decent && segments.saturating_add(to_come) < most
     }
 
     pub(super) fn upload_deadline(&self) -> Millis {

@@ -94,6 +94,39 @@ async fn a_byte_at_a_time_does_not_make_an_object_each() {
 }
 
 #[tokio::test]
+async fn neither_do_requests_that_end_after_a_byte() {
+    for checked in [false, true] {
+        let rig = Rig::new().await;
+        let content = content(LEN);
+        let upload = begin(&rig, 1, LEN).await;
+        let send = async |bytes: core::ops::Range<usize>| {
+            let piece = &content[bytes.clone()];
+            let checksum = checked.then(|| Checksum::Sha256(Sha256::digest(piece).into()));
+            let sent = rig.drops.append(&upload, bytes.start as u64, checksum, body(piece)).await.unwrap();
+            assert_eq!(offset(&rig, &upload).await, sent.offset);
+            usize::try_from(sent.offset).unwrap()
+        };
+        let spare = 65 + LEN / PIECE;
+        let mut at = 0;
+        for _ in 0..100 {
+            at = send(at..at + 1).await;
+        }
+        assert_eq!((at, rig.objects().len()), (spare, spare));
+        // Pieces of a decent length go on, and the last one is as long as it is.
+        while at + PIECE / 8 < LEN {
+            let before = at;
+            at = send(at..at + PIECE / 8).await;
+            assert_eq!(at, before + PIECE / 8);
+            assert_eq!(send(at..at + 1).await, at);
+        }
+        assert_eq!(send(at..LEN).await, LEN);
+        let claim = rig.claim(id(1), 1).await.unwrap();
+        assert_eq!(rig.read(id(1), &claim).await, content);
+        rig.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_later_request_takes_over_from_what_was_acknowledged() {
     let rig = Rig::new().await;
     let content = content(LEN);
