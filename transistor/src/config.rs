@@ -175,11 +175,11 @@ impl StoreSettings {
 pub struct RateSettings {
     /// Requests of any kind.
     pub requests: Quota,
-    /// Drops and uploads that are begun.
+    /// Drops and uploads that are begun; 16 copies count as one.
     pub drops: Quota,
     /// Kilobytes (1,024 bytes) that are sent to the server.
     pub kilobytes: Quota,
-    /// Bodies it may send or fetch at the same time.
+    /// Bodies it may send or fetch, and documents it may send, at the same time.
     pub bodies: u16,
 }
 

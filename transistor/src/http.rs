@@ -26,7 +26,7 @@ use axum::{
     routing::{self, MethodRouter},
 };
 use service_kit::limiter::Limiter;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::cors::{AllowedOrigin, OriginError};
 use self::places::Places;
@@ -49,10 +49,13 @@ pub(crate) const PATHS: &[&str] = &[
 ];
 
 /// Those where bodies arrive for as long as they keep coming. `drops` ends what stands still.
-pub(crate) const SELF_TIMED: &[&str] = &[wire::CONTENT, wire::UPLOADS, wire::UPLOAD];
+/// And where drops are taken: between giving and the head of the answer nothing may come.
+pub(crate) const SELF_TIMED: &[&str] = &[wire::TRANSFER, wire::CONTENT, wire::UPLOADS, wire::UPLOAD];
 
 /// Longest request for copies, in bytes: as many as one may ask for, each with all that it may have.
 const MAX_COPIES: usize = 2 * 1024 * 1024;
+/// Documents that are received and worked on at once, of all peers together; each is whole in memory.
+const DOCUMENTS: usize = 64;
 /// Buckets of the limiters, 16 bytes each and row.
 const BUCKETS: usize = 1 << 14;
 
@@ -77,8 +80,11 @@ pub(crate) struct App {
 pub(crate) struct Limits {
     requests: Limiter,
     drops: Limiter,
+    /// Most units that one request can be charged of `drops`.
+    most_drops: u32,
     kilobytes: Limiter,
     places: Places,
+    documents: Arc<Semaphore>,
 }
 
 impl Limits {
@@ -86,8 +92,10 @@ impl Limits {
         Self {
             requests: Limiter::new(rates.requests, BUCKETS),
             drops: Limiter::new(rates.drops, BUCKETS),
+            most_drops: rates.drops.burst,
             kilobytes: Limiter::new(rates.kilobytes, BUCKETS),
             places: Places::new(rates.bodies),
+            documents: Arc::new(Semaphore::new(DOCUMENTS)),
         }
     }
 }
@@ -102,18 +110,20 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         methods.layer(middleware::from_fn_with_state(Arc::clone(app), places::held))
     };
     let spoken = |methods: MethodRouter<Arc<App>>| methods.layer(middleware::from_fn(tus::spoken));
-    let content = timed(routing::get(content::take).head(transfers::look_at_content)).put(content::put);
+    // Taking a drop is bounded inside, up to where it is given.
+    let transfer = timed(routing::head(transfers::look).delete(transfers::delete)).get(transfers::take);
+    let content = timed(routing::head(transfers::look_at_content)).get(content::take).put(content::put);
     let uploads = routing::options(tus::abilities).post(tus::create);
     let upload =
         timed(routing::head(tus::progress).delete(tus::end).options(tus::abilities)).patch(tus::append);
     let copies = routing::post(transfers::share).layer(DefaultBodyLimit::max(MAX_COPIES));
     let charged: [(&str, MethodRouter<Arc<App>>); 8] = [
-        (wire::TRANSFERS, routing::post(transfers::create)),
-        (wire::TRANSFER, routing::get(transfers::take).head(transfers::look).delete(transfers::delete)),
+        (wire::TRANSFERS, held(routing::post(transfers::create))),
+        (wire::TRANSFER, transfer),
         (wire::CONTENT, held(content)),
         (wire::CLAIMS, routing::put(claims::claim).delete(claims::give_back)),
         (wire::CONFIRM, routing::post(claims::confirm)),
-        (wire::COPIES, copies),
+        (wire::COPIES, held(copies)),
         (wire::UPLOADS, spoken(held(uploads))),
         (wire::UPLOAD, spoken(held(upload))),
     ];

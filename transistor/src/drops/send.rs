@@ -4,6 +4,11 @@ use bytes::Bytes;
 use drop_state::{Answer, Command, DropId, Given, Reader, Refusal, TokenHash};
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
+use tokio::{
+    sync::oneshot,
+    time::{Duration, timeout},
+};
+use tracing::Instrument as _;
 
 use super::{BodyTag, Drops, Failure, RangeSpec, Reading, Shown, Token, millis};
 use crate::store::Payload;
@@ -11,6 +16,9 @@ use crate::store::Payload;
 mod sending;
 
 use sending::Sending;
+
+/// Longest that the first piece of a body is waited for by somebody who takes it.
+const OPENING: Duration = Duration::from_secs(30);
 
 impl Drops {
     /// Sends the holder of a claim the body, or a part of it. `only_of` is the body of which a part is wanted: of
@@ -65,22 +73,46 @@ impl Drops {
     ///
     /// # Errors
     /// [`Failure`]. If the place of bodies does not answer, the drop is there again.
+    ///
+    /// # Cancel safety
+    /// Dropped before anything was given, the drop is there again; after that, it is erased.
     pub async fn take(&self, id: DropId, reader: &Shown, text: bool) -> Result<Reading, Failure> {
-        let reading = self.take_once(id, reader, text).await;
-        self.0.metrics.take(&reading);
-        reading
+        let (drops, reader) = (self.clone(), reader.hashed());
+        let (answer, waiting) = oneshot::channel();
+        let taking = async move {
+            let reading = drops.take_once(id, reader, text, &|| answer.is_closed()).await;
+            drops.0.metrics.take(&reading);
+            // Where nobody waits any more, the end of the sending erases the drop.
+            let _ = answer.send(reading);
+        };
+        tokio::spawn(taking.in_current_span());
+        waiting.await.unwrap_or_else(|_| {
+            tracing::error!("taking a drop panicked");
+            Err(Failure::StorageFailed)
+        })
     }
 
-    async fn take_once(&self, id: DropId, reader: &Shown, text: bool) -> Result<Reading, Failure> {
+    /// `gone` tells whether the reader is.
+    async fn take_once(
+        &self,
+        id: DropId,
+        reader: Reader,
+        text: bool,
+        gone: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Reading, Failure> {
         // Most of those who come too late are sent away by this, which writes nothing.
-        let view = self.look(id, reader).await?;
+        let Answer::Seen(view) = self.answer(id, Command::Look { reader }).await? else {
+            return Err(self.unexpected());
+        };
         if text && !view.text {
             return Err(Refusal::NotText.into());
         }
         let by = self.token()?.hash();
-        let reader = reader.hashed();
         if !view.inline {
-            return self.take_outside(id, reader, by, text).await;
+            return self.take_outside(id, reader, by, text, gone).await;
+        }
+        if gone() {
+            return Err(Failure::Interrupted);
         }
         let lease = millis(self.0.settings.lease.get());
         let applied = self.apply(id, Command::Take { reader, by, lease, text }, Payload::None).await?;
@@ -95,13 +127,15 @@ impl Drops {
     }
 
     /// Of a body outside the database the first piece is fetched before anything is given: if that fails, nobody was
-    /// sent anything, and the drop must not be lost.
+    /// sent anything, and the drop must not be lost. Neither when that takes too long, or the reader went away meanwhile:
+    /// giving is the last thing that is waited for before the answer.
     async fn take_outside(
         &self,
         id: DropId,
         reader: Reader,
         by: TokenHash,
         text: bool,
+        gone: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Reading, Failure> {
         let lease = millis(self.0.settings.lease.get());
         let answer = self.answer(id, Command::Claim { reader, by, lease }).await?;
@@ -115,7 +149,8 @@ impl Drops {
             let sending = Sending::open(self, id, by, &given, 0..given.size).await?;
             Ok((given, sending))
         };
-        match opened.await {
+        let opened = timeout(OPENING, opened).await.unwrap_or(Err(Failure::StorageUnavailable));
+        match opened.and_then(|opened| if gone() { Err(Failure::Interrupted) } else { Ok(opened) }) {
             Ok((given, sending)) => {
                 self.give(id, by, 0..given.size).await?;
                 Ok(taken(&given, sending.all_given().into_stream()))

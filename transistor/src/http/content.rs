@@ -54,7 +54,9 @@ pub(super) async fn take(
 ) -> Result<Response, Refused> {
     reader.means_it(&headers, &[wire::OCTET_STREAM])?;
     let reading = match &reader.claim {
-        Some(claim) => read(&app, id, claim, &headers).await?,
+        Some(claim) => tokio::time::timeout(app.request_timeout, read(&app, id, claim, &headers))
+            .await
+            .map_err(|_elapsed| Problem::new(ErrorCode::TimedOut))??,
         None => app.drops.take(id, &reader.shown, false).await?,
     };
     Ok(answer(reading))

@@ -1,6 +1,7 @@
 //! What handlers are given instead of strings.
 
 use core::{fmt, str::FromStr, time::Duration};
+use std::sync::Arc;
 
 use api::{
     ErrorCode, Problem,
@@ -8,12 +9,16 @@ use api::{
     transistor::{self as wire, DocumentError},
 };
 use axum::{
+    RequestExt as _,
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Request, rejection::BytesRejection},
     http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use drop_state::{DropId, TokenHash};
+use service_kit::http::Peer;
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::{App, places::AGAIN, transfers::charge_drop};
 use crate::drops::{NewDrop, Token};
 
 /// The id in the path.
@@ -120,12 +125,19 @@ pub(super) fn transfer_id(id: DropId) -> Result<wire::TransferId, Problem> {
     wire::TransferId::from_bytes(*id.as_bytes()).map_err(|_| Problem::new(ErrorCode::Internal))
 }
 
-/// Bytes of a document, of the media type that documents have.
-pub(super) struct Document(Bytes);
+/// Bytes of a document, of the media type that documents have, for which a drop was charged.
+pub(super) struct Document {
+    bytes: Bytes,
+    _place: OwnedSemaphorePermit,
+}
 
 impl Document {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub(super) fn read<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, DocumentError>) -> Result<T, Problem> {
-        read(&self.0).map_err(|error| invalid(error.to_string()))
+        read(&self.bytes).map_err(|error| invalid(error.to_string()))
     }
 }
 
@@ -135,15 +147,20 @@ impl fmt::Debug for Document {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Document {
+impl FromRequest<Arc<App>> for Document {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        // Before the body is read: what cannot be understood need not be received.
+    async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        // Before the body is read: what cannot be understood, or may not be sent, need not be received.
         if !is_document(request.headers()) {
             return Err(Problem::new(ErrorCode::UnsupportedMediaType));
         }
-        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| refuse(&rejection))
+        let Ok(peer) = request.extract_parts::<Peer>().await;
+        charge_drop(app, peer)?;
+        let place = Arc::clone(&app.limits.documents).try_acquire_owned();
+        let place = place.map_err(|_| Problem::new(ErrorCode::Busy).with_retry_after(AGAIN))?;
+        let bytes = Bytes::from_request(request, app).await.map_err(|rejection| refuse(&rejection))?;
+        Ok(Self { bytes, _place: place })
     }
 }
 

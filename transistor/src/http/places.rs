@@ -27,7 +27,7 @@ use service_kit::http::Peer;
 use super::App;
 
 /// Seconds until it is worth trying again.
-const AGAIN: u32 = 2;
+pub(super) const AGAIN: u32 = 2;
 
 /// Counts of peers with something under way, as many as there are requests.
 #[derive(Debug)]

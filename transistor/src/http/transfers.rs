@@ -26,6 +26,9 @@ use crate::{
     store::Copy,
 };
 
+/// Copies that cost as much as one drop: they share its body.
+const COPIES_OF_A_UNIT: usize = 16;
+
 /// `POST …/transfers`.
 pub(super) async fn create(
     State(app): State<Arc<App>>,
@@ -43,15 +46,22 @@ pub(super) async fn create(
         info: wanted.info.map(wire::Info::into_bytes).unwrap_or_default(),
         expires_in: wanted.expires_in.map(Duration::from_secs),
     };
-    charge_drop(&app, peer)?;
     charge_bytes(&app, peer, wanted.text.len())?;
     let made = app.drops.create(new, Bytes::from(wanted.text), true).await?;
     made_answer(made)
 }
 
-/// Takes one drop from the allowance of those that make them.
+/// Takes one drop from the allowance of those that make them. A [`Document`] has done so when it is there.
 pub(super) fn charge_drop(app: &App, peer: Peer) -> Result<(), Problem> {
     peer.charge(&app.limits.drops).map_err(|wait| too_fast(ErrorCode::RateLimited, wait))
+}
+
+/// Takes what so many copies cost, besides the one drop that their document was charged. Never more than there can be:
+/// who has made nothing else for long enough may always make as many as fit into a document.
+fn charge_copies(app: &App, peer: Peer, copies: usize) -> Result<(), Problem> {
+    let units = u32::try_from(copies.div_ceil(COPIES_OF_A_UNIT)).unwrap_or(u32::MAX);
+    let more = units.min(app.limits.most_drops).saturating_sub(1);
+    app.limits.drops.take(&peer, more).map_err(|wait| too_fast(ErrorCode::RateLimited, wait))
 }
 
 fn charge_bytes(app: &App, peer: Peer, bytes: usize) -> Result<(), Problem> {
@@ -105,7 +115,7 @@ pub(super) async fn take(
     Ok(document_answer(StatusCode::OK, document.to_json()))
 }
 
-/// A text, which was made of one document and so is no longer than one.
+/// A text, which is no longer than a piece of a body, and so was fetched before it was given.
 async fn collect(reading: Reading) -> Result<Vec<u8>, Problem> {
     reading
         .stream
@@ -176,8 +186,9 @@ pub(super) async fn share(
     Creator(by): Creator,
     document: Document,
 ) -> Result<StatusCode, Refused> {
+    charge_bytes(&app, peer, document.len())?;
     let wire::Copies(wanted) = document.read(wire::Copies::from_json)?;
-    charge_drop(&app, peer)?;
+    charge_copies(&app, peer, wanted.len())?;
     let copies = wanted.into_iter().map(|copy| {
         Ok(Copy {
             id: drop_id(copy.id)?,

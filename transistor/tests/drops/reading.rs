@@ -1,6 +1,6 @@
 //! Claims, ranges, leases.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::kit::*;
 use drop_state::{MAX_WRONG, Refusal};
@@ -180,6 +180,23 @@ async fn deleting_ends_what_is_being_read() {
     }
     assert_eq!(ended, Some(Ended::Gone));
     until("the body to be removed", async || rig.objects().is_empty()).await;
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn whoever_goes_before_anything_is_given_takes_nothing() {
+    let (rig, content) = two_units().await;
+    let closed = Arc::clone(&rig.store.parts).lock_owned().await;
+    let drops = rig.drops.clone();
+    let taking = tokio::spawn(async move { drops.take(id(1), &Shown::default(), false).await.map(drop) });
+    until("it to be claimed", async || rig.is_gone(id(1)).await).await;
+    taking.abort();
+    assert!(taking.await.unwrap_err().is_cancelled());
+    drop(closed);
+    // Without waiting for a lease to end.
+    until("it to be there again", async || !rig.is_gone(id(1)).await).await;
+    let taken = rig.drops.take(id(1), &Shown::default(), false).await.unwrap();
+    assert_eq!(all(taken).await.unwrap(), content);
     rig.end().await;
 }
 

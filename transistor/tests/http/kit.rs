@@ -153,6 +153,18 @@ impl Site {
         stream
     }
 
+    /// A sender of a document that brings its head and nothing more.
+    pub(crate) async fn stuck_sender(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let path = format!("{}{}", wire::BASE, wire::transfers());
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {}\r\ncontent-length: 400000\r\n\r\n",
+            wire::JSON_API
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
     /// What a server writes on a connection of its own to a request of these bytes, until it closes or the answer is
     /// whole.
     pub(crate) async fn raw(&self, request: &str) -> String {

@@ -36,7 +36,7 @@ pub(super) const ALL: &[Operation] = &[
         id: "createTransfer",
         summary: "Make a small drop",
         description: "A text, given as a JSON:API document. With an id and a deletion token of the creator's choice it \
-                      can be repeated safely.",
+                      can be repeated safely, until somebody has the link.",
         creator: Some(false),
         headers: &[],
         body: Some(Body::document("CreateTransfer")),
@@ -50,6 +50,7 @@ pub(super) const ALL: &[Operation] = &[
             ErrorCode::BadExpiry,
             ErrorCode::RateLimited,
             ErrorCode::QuotaExceeded,
+            ErrorCode::Busy,
             ErrorCode::StorageFull,
         ],
     },
@@ -262,6 +263,8 @@ pub(super) const ALL: &[Operation] = &[
             ErrorCode::PayloadTooLarge,
             ErrorCode::UnsupportedMediaType,
             ErrorCode::RateLimited,
+            ErrorCode::QuotaExceeded,
+            ErrorCode::Busy,
         ],
     },
 ];
