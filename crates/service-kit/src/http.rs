@@ -32,7 +32,8 @@ pub struct HttpSettings {
     pub max_connections: u32,
     /// Requests one HTTP/2 connection may have open at a time.
     pub max_streams: u32,
-    /// Time a client has to send the head of a request.
+    /// Time a client has to send the head of a request, and before it, from connecting, to say which version of HTTP it
+    /// speaks.
     pub header_timeout: Period,
     /// Time from the head of a request to the head of its answer.
     pub request_timeout: Period,

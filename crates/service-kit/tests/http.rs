@@ -427,6 +427,41 @@ async fn a_head_that_never_ends_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn whoever_never_says_what_is_spoken_is_not_waited_for() {
+    let started = Started::new(HttpSettings { header_timeout: Period::from_millis(50), ..settings() }).await;
+    for beginning in ["", "PRI * HTT"] {
+        let mut silent = started.connect().await;
+        silent.write_all(beginning.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut rest)).await;
+        ended.unwrap_or_else(|_| panic!("after {beginning:?} it is waited for ever")).unwrap();
+        assert!(rest.is_empty(), "after {beginning:?}");
+    }
+    started.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_speaks_piece_by_piece_is_served() {
+    let started = Started::new(settings()).await;
+    let mut first = started.connect().await;
+    for byte in b"GET /ok/7 HTTP/1.1\r\nhost: x\r\n" {
+        first.write_all(&[*byte]).await.unwrap();
+    }
+    assert!(exchange(&mut first, "\r\n").await.starts_with("HTTP/1.1 200 OK"));
+    let mut second = started.connect().await;
+    for piece in ["PRI * HTT", "P/2.0\r\n\r\nSM\r\n\r", "\n"] {
+        second.write_all(piece.as_bytes()).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    // The settings of the server, which has understood and waits for those of the client.
+    let mut head = [0; 9];
+    second.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4);
+    drop(second);
+    started.stop().await;
+}
+
+#[tokio::test]
 async fn connections_above_the_limit_wait() {
     let started = Started::new(HttpSettings { max_connections: 1, ..settings() }).await;
     let mut first = started.connect().await;

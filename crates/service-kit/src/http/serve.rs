@@ -2,7 +2,7 @@
 //!
 //! Handlers are told who is at the other end, so that one address cannot use up what is there for all; and whoever stops
 //! reading is cut off: an answer may be written for hours, and a peer that takes nothing more would hold its place for
-//! ever.
+//! ever. So would one that never says anything.
 
 mod stall;
 
@@ -83,7 +83,7 @@ pub async fn serve(
         };
         let service =
             TowerToHyperService::new(with_peer(address.ip(), proxies.clone()).layer(router.clone()));
-        let stream = prepare(stream, settings.write_stall.get());
+        let stream = prepare(stream, &settings);
         let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
         let connection = graceful.watch(connection);
         let held = connections.hold();
@@ -136,10 +136,10 @@ fn builder(settings: &HttpSettings) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-fn prepare(stream: TcpStream, write_stall: Duration) -> TokioIo<Unstalled<TcpStream>> {
+fn prepare(stream: TcpStream, settings: &HttpSettings) -> TokioIo<Unstalled<TcpStream>> {
     // Events are small and must not wait for each other; a socket that refuses works without.
     let _ = stream.set_nodelay(true);
-    TokioIo::new(Unstalled::new(stream, write_stall))
+    TokioIo::new(Unstalled::new(stream, settings.header_timeout.get(), settings.write_stall.get()))
 }
 
 /// Decides whether a failed `accept` concerns one connection, the process for a while, or the listener.
