@@ -31,10 +31,7 @@ mod upload;
 use core::fmt;
 use std::sync::Arc;
 
-use api::{
-    ErrorCode,
-    transistor::{self as paths, Copies, CopyOf, Info as PlainInfo, TokenHash as PlainHash, TransferId},
-};
+use api::transistor::{self as paths, Copies, CopyOf, Info as PlainInfo, TokenHash as PlainHash, TransferId};
 use protocol::UnixSeconds;
 use sealed_drop::{ContentKey, DropKeys, Info, SealedInfo, TokenHash};
 pub use sealed_drop::{DropId, DropLink, DropSecret, LinkError, Password, Token};
@@ -143,8 +140,11 @@ impl Drops {
     }
 
     /// Lets further readers read the body of a drop that is there, each once, without sending it again: one link for
-    /// each name. The names are the caller's; the same name again gives the same link, and fails while that is there.
-    /// The drop itself stays readable by its own link.
+    /// each name. The names are the caller's, and the drop itself stays readable by its own link.
+    ///
+    /// The same name again gives the same secret. While its copy is there, that succeeds and changes nothing: the copy
+    /// stays what it was made as, and with another password the link given now does not open it. Take another name for
+    /// another password.
     ///
     /// # Errors
     /// [`DropError`]; all or none of the links are good.
@@ -174,18 +174,9 @@ impl Drops {
         let body = Copies(copies).to_json();
         let path = paths::copies(&plain_id(&of.id())?);
         let service = &self.service;
-        let mut attempts = 0;
-        let done = service
-            .patiently(|attempt| {
-                attempts = attempt;
-                service.request(Verb::Post, &path).bearer(&of.deletion).json(body.clone()).send()
-            })
-            .await;
-        match done {
-            // What is there at the second attempt was made by the first: nobody else knows these ids.
-            Err(DropError::Refused { code: ErrorCode::DropExists }) if attempts > 0 => {}
-            other => drop(other?),
-        }
+        service
+            .patiently(|_| service.request(Verb::Post, &path).bearer(&of.deletion).json(body.clone()).send())
+            .await?;
         Ok(links)
     }
 

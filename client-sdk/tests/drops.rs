@@ -16,7 +16,7 @@ use std::{
 
 use kith_client_sdk::{
     clock::SystemClock,
-    drops::{DropError, DropLink, Drops, MadeDrop, Password, PutOptions, Reading, Source},
+    drops::{DropError, DropLink, DropSecret, Drops, MadeDrop, Password, PutOptions, Reading, Source},
     http::NodeOptions,
 };
 use servers::{Network, PATIENCE, Port, Proxy, proxy::Link};
@@ -172,6 +172,56 @@ async fn copies_are_read_once_each() {
     }
 }
 
+#[tokio::test]
+async fn the_same_name_again_changes_nothing() {
+    let site = Site::start().await;
+    let made = site.text("for two", None).await;
+    let password = Password::new("late".to_owned());
+    let first = site.drops().copies(&made, &[b"ann"], None).await.unwrap();
+    let second = site.drops().copies(&made, &[b"ann"], Some(&password)).await.unwrap();
+    // The copy is the first one: without a password, so the other link does not open it, nor lose it.
+    let refused = site.reading(&second[0]).claim(Some(&password)).await.unwrap_err();
+    assert_eq!(refused.code(), "drop_damaged");
+    let mut reading = site.reading(&first[0]);
+    reading.claim(None).await.unwrap();
+    assert_eq!(reading.bytes(99).await.unwrap().as_slice(), b"for two");
+}
+
+#[tokio::test]
+async fn copies_in_the_place_of_another_drop_are_refused_at_every_attempt() {
+    let site = Site::start().await;
+    let secret = DropSecret::from_bytes(&[7; 32]);
+    let with = |secret| {
+        let mut options = PutOptions::default();
+        options.secret = Some(secret);
+        options
+    };
+    let put = async |secret, text: &[u8]| {
+        site.drops().put(Source::bytes(text.to_vec()), with(secret)).await.unwrap()
+    };
+    let made = put(secret.clone(), b"to be shared").await;
+    let other = put(secret.copy(b"ann"), b"another").await;
+
+    // The first attempt gets lost on the way.
+    site.proxy.set(Network::deaf_server());
+    let before = site.proxy.accepted();
+    let repaired = async {
+        let until = Instant::now() + PATIENCE;
+        while site.proxy.accepted() == before {
+            assert!(Instant::now() < until, "nobody asks");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        site.proxy.cut();
+        site.proxy.clear();
+    };
+    let drops = site.drops();
+    let (copied, ()) = tokio::join!(drops.copies(&made, &[b"ann"], None), repaired);
+    assert_eq!(copied.unwrap_err().code(), "drop_exists");
+    let mut reading = site.reading(&other.link);
+    reading.claim(None).await.unwrap();
+    assert_eq!(reading.bytes(99).await.unwrap().as_slice(), b"another");
+}
+
 /// Cuts all connections whenever so many bytes more have passed, as often as told.
 async fn cut(proxy: &Proxy, passed: impl Fn(&Proxy) -> u64, every: u64, times: u64) {
     let start = passed(proxy);
@@ -256,6 +306,30 @@ async fn a_file_appears_whole_or_not_at_all() {
     reading.save(&there, true).await.unwrap();
     assert!(std::fs::read(&there).unwrap() == content);
     assert_eq!(files(&folder), ["there"]);
+}
+
+#[tokio::test]
+async fn what_arrived_is_kept_when_its_name_is_taken_meanwhile() {
+    let site = Site::start().await;
+    let folder = site.folder.path().join("mine");
+    std::fs::create_dir(&folder).unwrap();
+    let target = folder.join("report");
+    let made = site.text("arrived", None).await;
+    let taken = target.clone();
+    let mut reading = site
+        .reading(&made.link)
+        .with_progress(Arc::new(move |_, _| std::fs::write(&taken, "somebody else's").unwrap()));
+    reading.claim(None).await.unwrap();
+    let failed = reading.save(&target, false).await.unwrap_err();
+    assert_eq!(failed.code(), "kept_aside", "{failed}");
+    let DropError::KeptAside { path, .. } = &failed else { panic!("{failed}") };
+    assert!(failed.to_string().contains(&path.display().to_string()), "{failed}");
+    // Also when the caller gives up as after any other failure.
+    reading.release().await;
+    assert_eq!(std::fs::read(path).unwrap(), b"arrived");
+    assert_eq!(std::fs::read(&target).unwrap(), b"somebody else's");
+    assert_eq!(files(&folder).len(), 2);
+    assert_eq!(path.parent(), Some(folder.as_path()));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! How drops fail.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use api::{ErrorCode, Problem};
 use sealed_drop::{InfoError, LinkError, OpenError, SealError};
@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use crate::http::HttpError;
 
-/// Why a drop was not made, read or deleted. None of these carries an id, a name or a part of a link.
+/// Why a drop was not made, read or deleted. None of these carries an id or a part of a link;
+/// [`Self::KeptAside`] alone has a path.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DropError {
@@ -65,6 +66,15 @@ pub enum DropError {
     /// The content cannot be written.
     #[error("the content cannot be written")]
     Target(#[source] io::Error),
+    /// Everything arrived and was verified, but the file could not get its name, or could not be made durable. It stays
+    /// where it is: the drop gives it to nobody any more.
+    #[error("all of it arrived and is kept in {}, but could not be put in its place for good", .path.display())]
+    KeptAside {
+        /// Where the whole content is.
+        path: PathBuf,
+        /// What failed.
+        source: io::Error,
+    },
     /// The drop was not claimed, or was read to its end.
     #[error("this drop is not claimed here")]
     NotClaimed,
@@ -90,6 +100,7 @@ impl DropError {
             Self::Seal(_) | Self::Source(_) => "unreadable",
             Self::FileExists => "file_exists",
             Self::Target(_) => "unwritable",
+            Self::KeptAside { .. } => "kept_aside",
             Self::NotClaimed => "not_claimed",
             Self::System => "system",
         }
@@ -112,6 +123,7 @@ impl DropError {
             | Self::Source(_)
             | Self::FileExists
             | Self::Target(_)
+            | Self::KeptAside { .. }
             | Self::NotClaimed
             | Self::System => false,
         }

@@ -1,7 +1,9 @@
 //! Reading a drop.
 
+mod keep;
+
 use core::fmt;
-use std::{io, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use api::transistor::{self as paths, Claim, EXPIRES, INFO, JSON_API, OCTET_STREAM, parse_rfc3339};
 use reqwest::{
@@ -15,6 +17,7 @@ use sealed_drop::{
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
+use self::keep::{folder_of, keep};
 use super::{
     DropError, DropInfo, OnBytes, derive, plain_id,
     service::{Service, Verb},
@@ -201,8 +204,9 @@ impl Reading {
     /// gets its name before the server is told that it arrived. Without `overwrite` a file that is there stays.
     ///
     /// # Errors
-    /// [`DropError::FileExists`] before anything is fetched; otherwise [`DropError`], after which the drop is given
-    /// back, unless it was sent to its end already.
+    /// [`DropError::FileExists`] before anything is fetched; [`DropError::KeptAside`] when all of it arrived but could
+    /// not get its name, which somebody may have taken meanwhile: the file beside it stays, and the reading is over.
+    /// Otherwise [`DropError`], after which the drop is given back, unless it was sent to its end already.
     ///
     /// # Cancel safety
     /// Dropping the future leaves no file, except in the moment between its name and the confirmation; call again, or
@@ -288,13 +292,19 @@ impl Reading {
         self.state = State::Over;
     }
 
-    /// Confirms what was kept, gives back what was not.
+    /// Confirms what was kept, gives back what was not, and leaves alone what was kept elsewhere.
     async fn end(&mut self, kept: Result<(), DropError>) -> Result<(), DropError> {
         match kept {
             Ok(()) => {
                 self.confirm().await;
                 self.state = State::Over;
                 Ok(())
+            }
+            // Giving back what was sent to its end would erase it at once. What is kept aside may not be durable, and
+            // until the claim runs out, nobody else gets the drop either.
+            Err(error @ DropError::KeptAside { .. }) => {
+                self.state = State::Over;
+                Err(error)
             }
             Err(error) => {
                 self.release().await;
@@ -398,27 +408,4 @@ fn start(answer: &Response) -> Option<u64> {
     }
     let range = answer.headers().get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
     range.split_once('-')?.0.parse().ok()
-}
-
-/// Makes a file durable and gives it its name.
-async fn keep(
-    file: tokio::fs::File,
-    temporary: tempfile::NamedTempFile,
-    path: &Path,
-    overwrite: bool,
-) -> Result<(), DropError> {
-    file.sync_all().await.map_err(DropError::Target)?;
-    let named = if overwrite { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-    if let Err(error) = named {
-        let there = error.error.kind() == io::ErrorKind::AlreadyExists;
-        return Err(if there { DropError::FileExists } else { DropError::Target(error.error) });
-    }
-    // The name is durable when the folder is.
-    let folder = tokio::fs::File::open(folder_of(path)).await.map_err(DropError::Target)?;
-    folder.sync_all().await.map_err(DropError::Target)
-}
-
-/// The folder a file is in.
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
