@@ -653,8 +653,12 @@ async function start() {
       show("text");
       show("copy");
       element("copy").addEventListener("click", async () => {
-        await navigator.clipboard.writeText(text);
-        status("Copied.");
+        try {
+          await navigator.clipboard.writeText(text);
+          status("Copied.");
+        } catch {
+          status("Copying was refused; mark the text and copy it.");
+        }
       });
     }
     show("result");
