@@ -23,12 +23,14 @@ pub use self::{
     error::{BodyError, Broken, CheckError},
     settings::{BodyKind, BodySettings, S3Settings},
 };
-use crate::store::{BodyKey, Segment};
+use crate::store::{BodyKey, Segment, StoreId};
 
 /// Longest that anything asked of a folder or bucket takes, with all its retries.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Bodies that are looked at together when the store is searched for what nobody knows.
 const PAGE: usize = 500;
+/// Object that says which store a place is used for.
+const OWNER: &str = "owner-of-drops";
 /// Objects of a bucket that are named in one request to delete.
 const DELETE_AT_ONCE: usize = 500;
 
@@ -105,6 +107,31 @@ impl Bodies {
         // Also when writing failed, which may have left something.
         let erased = self.erase(body).await;
         tried.and(erased).map_err(|error| CheckError::of(error, self.0.folder.is_some()))
+    }
+
+    /// Sees to it that this place is used for one store alone: bodies that a store does not know of are removed, and those
+    /// of another store would be.
+    ///
+    /// # Errors
+    /// [`CheckError::Foreign`] when it belongs to another one.
+    pub async fn belong_to(&self, store: StoreId) -> Result<(), CheckError> {
+        let path = Path::from(OWNER);
+        let name = hex::encode(store.0);
+        let read = async || {
+            let found = patiently(async { self.0.objects.get(&path).await?.bytes().await }).await;
+            match found {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(BodyError::Missing) => Ok(None),
+                Err(error) => Err(CheckError::of(error, self.0.folder.is_some())),
+            }
+        };
+        if read().await?.is_none() {
+            let written = patiently(self.0.objects.put(&path, PutPayload::from(name.clone()))).await;
+            written.map_err(|error| CheckError::of(error, self.0.folder.is_some()))?;
+        }
+        // Read once more: another store may have been as fast.
+        let owner = read().await?;
+        if owner.is_some_and(|owner| owner == name.as_bytes()) { Ok(()) } else { Err(CheckError::Foreign) }
     }
 
     /// Bytes of a full piece.

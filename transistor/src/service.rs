@@ -85,7 +85,8 @@ impl Transistor {
     pub async fn open(settings: TransistorSettings) -> Result<Self, OpenError> {
         let bodies = Bodies::open(&settings.bodies).map_err(OpenError::Bodies)?;
         bodies.check().await.map_err(OpenError::Bodies)?;
-        let Opened { store, discarded } = open_store(&settings.store, false).await?;
+        let Opened { store, id, discarded } = open_store(&settings.store, false).await?;
+        bodies.belong_to(id).await.map_err(OpenError::Bodies)?;
         if discarded > 0 {
             tracing::warn!(
                 drops = discarded,
@@ -148,7 +149,7 @@ impl Transistor {
 /// # Errors
 /// [`OpenError`].
 pub async fn discard(settings: &StoreSettings) -> Result<u64, OpenError> {
-    let Opened { store, discarded } = open_store(settings, true).await?;
+    let Opened { store, discarded, .. } = open_store(settings, true).await?;
     store.close().await;
     Ok(discarded)
 }
@@ -158,14 +159,14 @@ async fn open_store(settings: &StoreSettings, discard: bool) -> Result<Opened<Ar
         StoreKind::Sqlite => {
             make_folder(&settings.path).map_err(OpenError::Folder)?;
             let opened = SqliteStore::open(&settings.path, discard).await.map_err(OpenError::Store)?;
-            Ok(Opened { store: Arc::new(opened.store), discarded: opened.discarded })
+            Ok(Opened { store: Arc::new(opened.store), id: opened.id, discarded: opened.discarded })
         }
         StoreKind::Postgresql => {
             let url = settings.postgresql.url.as_ref().map_or(Err(SecretError::Empty), |url| url.load());
             let url = url.map_err(OpenError::Secret)?;
             let opened = PostgresStore::open(url.expose(), settings.postgresql.connections, discard).await;
             let opened = opened.map_err(OpenError::Store)?;
-            Ok(Opened { store: Arc::new(opened.store), discarded: opened.discarded })
+            Ok(Opened { store: Arc::new(opened.store), id: opened.id, discarded: opened.discarded })
         }
     }
 }

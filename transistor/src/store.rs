@@ -130,11 +130,17 @@ pub enum StoreError {
     Damaged(&'static str),
 }
 
+/// Name of a store, 16 random bytes, chosen when its tables were made. By it a place for bodies knows whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreId(pub [u8; 16]);
+
 /// A store that was opened.
 #[derive(Debug)]
 pub struct Opened<S> {
     /// The store.
     pub store: S,
+    /// What tells it from every other one, as long as it lives: random, and no secret.
+    pub id: StoreId,
     /// Drops that were erased because the database was brought back from a copy, in which drops may stand that were read
     /// since.
     pub discarded: u64,

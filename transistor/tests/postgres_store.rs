@@ -115,12 +115,25 @@ async fn another_life_of_the_database_and_a_word_discard_everything() {
     apply(&store, 1, create(1)).await.unwrap().answer.unwrap();
     store.close().await;
     // As after a restore, which goes on on another timeline.
-    database.sql("UPDATE life SET mark = convert_to('1234/00000001', 'UTF8')").await.unwrap();
+    database.sql("UPDATE life SET mark = convert_to('1234/00000001', 'UTF8') WHERE id = 1").await.unwrap();
     let opened = PostgresStore::open(&database.url(), 2, false).await.unwrap();
     assert_eq!(opened.discarded, 1);
     apply(&opened.store, 1, create(1)).await.unwrap().answer.unwrap();
     opened.store.close().await;
     assert_eq!(PostgresStore::open(&database.url(), 2, true).await.unwrap().discarded, 1);
+}
+
+/// A standby takes over while the service runs: connections break and come back to another life.
+#[tokio::test]
+async fn another_life_under_a_running_service_discards_everything() {
+    let mut server = Postgres::start(Options::default()).await.unwrap();
+    let database = server.database().await.unwrap();
+    let store = open(&database.url()).await;
+    apply(&store, 1, create(1)).await.unwrap().answer.unwrap();
+    database.sql("UPDATE life SET mark = convert_to('1234/00000001/1', 'UTF8') WHERE id = 1").await.unwrap();
+    server.kill().unwrap();
+    server.restart().await.unwrap();
+    assert_eq!(apply(&store, 1, take()).await.unwrap().answer, Err(Refusal::Gone));
 }
 
 #[tokio::test]

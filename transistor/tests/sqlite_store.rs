@@ -130,6 +130,41 @@ async fn a_copy_that_was_brought_back_gives_nothing() {
     assert_eq!(opened.discarded, 1);
 }
 
+/// A copy made while the store was open, brought back after drops were read: nothing was opened in between.
+#[tokio::test]
+async fn a_copy_of_an_open_store_gives_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("drops.sqlite");
+    let backup = folder.path().join("backup");
+    let store = open(folder.path()).await;
+    apply(&store, 1, create(CANARY)).await.answer.unwrap();
+    // What stands in the journal is in the file then, so that the copy is a whole one.
+    store.scrub().await.unwrap();
+    std::fs::copy(&file, &backup).unwrap();
+    apply(&store, 1, take()).await.answer.unwrap();
+    store.close().await;
+    std::fs::copy(&backup, &file).unwrap();
+    let opened = SqliteStore::open(&file, false).await.unwrap();
+    assert_eq!(opened.discarded, 1);
+    assert_eq!(apply(&opened.store, 1, take()).await.answer, Err(Refusal::Gone));
+}
+
+/// Who asked and went away before it was their turn has not taken anything.
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    apply(&store, 1, create(CANARY)).await.answer.unwrap();
+    {
+        // Polled once, which queues it; on this one thread nothing else has run yet.
+        let (command, payload) = take();
+        let mut asked = store.apply(DropId::from_random([1; 16]), command, payload, NOW);
+        let waits = std::future::poll_fn(|cx| std::task::Poll::Ready(asked.as_mut().poll(cx).is_pending()));
+        assert!(waits.await);
+    }
+    assert!(apply(&store, 1, take()).await.bytes.is_some());
+}
+
 #[tokio::test]
 async fn an_unusable_file_is_an_error_and_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();

@@ -126,6 +126,12 @@ pub enum CheckError {
     /// There is no room.
     #[error("the place for bodies is full")]
     Full,
+    /// It is used for another database. Each needs a place of its own: what one does not know of, it removes.
+    #[error(
+        "the place for bodies belongs to another database: give this one an empty place, or remove the object \
+         `owner-of-drops` there if that database is gone for good"
+    )]
+    Foreign,
     /// A secret cannot be read.
     #[error("the secret for the bucket cannot be read")]
     Secret(#[source] SecretError),

@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr as _, time::Duration};
 use async_trait::async_trait;
 use drop_state::{BodyId, Command, DropId, Millis, Refusal, TokenHash, View};
 use sqlx::{
-    ConnectOptions as _, PgPool, Postgres, Transaction,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -60,36 +60,58 @@ impl PostgresStore {
             .application_name("transistor")
             .options(SESSION)
             .disable_statement_logging();
+        // Before there is a pool, whose connections need the tables.
+        let mut first = options.connect().await.map_err(from_database)?;
+        let made = migrate::migrator(MIGRATIONS).run(&mut first).await;
+        made.map_err(|error| StoreError::Failed(error.into()))?;
+        let discarded = begin_life(&mut first, discard).await?;
+        let id = sql::store_id(&mut Link::Postgres(&mut first)).await?;
+        let _closed = first.close().await;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
+            .after_connect(|connection, _| Box::pin(go_on(connection)))
             .connect_with(options)
             .await
             .map_err(from_database)?;
-        migrate::migrator(MIGRATIONS).run(&pool).await.map_err(|error| StoreError::Failed(error.into()))?;
-        let discarded = begin_life(&pool, discard).await?;
-        Ok(Opened { store: Self { pool }, discarded })
+        Ok(Opened { store: Self { pool }, id, discarded })
     }
 }
 
-/// A database's life: its cluster's identifier and the timeline of its journal. A restored backup goes on on another
-/// timeline, a dump is read into another cluster; a standby that was promoted counts as well, since it may be behind.
+/// A database's life: its cluster's identifier, the timeline of its journal, and the table's own number. A restored
+/// backup goes on on another timeline, a dump is read into another cluster or into a new table; a standby that was
+/// promoted counts as well, since it may be behind.
 const LIFE: &str = "SELECT convert_to(system_identifier::text || '/' \
-                    || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), 'UTF8') FROM pg_control_system()";
+                    || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '/' \
+                    || 'drops'::regclass::oid::text, 'UTF8') FROM pg_control_system()";
 
-async fn begin_life(pool: &PgPool, discard: bool) -> Result<u64, StoreError> {
-    let mut transaction = pool.begin().await.map_err(from_database)?;
+/// Looks at every new connection whether it leads to the same life: a standby may have taken over under a process that
+/// runs, without the last of what the one before had acknowledged.
+async fn go_on(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    match begin_life(connection, false).await {
+        Ok(0) => Ok(()),
+        Ok(drops) => {
+            tracing::warn!(drops, "the database is another one than before: its drops were erased");
+            Ok(())
+        }
+        Err(SqlError::Database(error)) => Err(error),
+        Err(SqlError::Damaged(what)) => Err(sqlx::Error::Protocol(what.to_owned())),
+    }
+}
+
+async fn begin_life(connection: &mut PgConnection, discard: bool) -> Result<u64, SqlError> {
+    let mut transaction = connection.begin().await?;
     let mut link = Link::Postgres(&mut transaction);
     link.rows("SELECT pg_advisory_xact_lock($1)", &[sql::Value::Int(LIFE_LOCK)]).await?;
     let rows = link.rows(LIFE, &[]).await?;
-    let now = rows.first().ok_or(StoreError::Damaged("no identifier of the cluster"))?.bytes(0)?;
+    let now = rows.first().ok_or(SqlError::Damaged("no identifier of the cluster"))?.bytes(0)?;
     let before = sql::life(&mut link).await?;
     let restored = before.as_ref().is_some_and(|before| *before != now);
     let discarded = if restored || discard { sql::discard(&mut link).await? } else { 0 };
     if before.as_ref() != Some(&now) {
         sql::set_life(&mut link, &now).await?;
     }
-    transaction.commit().await.map_err(from_database)?;
+    transaction.commit().await?;
     Ok(discarded)
 }
 

@@ -11,7 +11,7 @@ pub(super) use error::{from_database, lost_a_race};
 pub(super) use link::{Link, SqlError, Value};
 
 use self::records::Erased;
-use super::{Applied, BodyKey, Copy, Parts, Payload, Segment, Usage};
+use super::{Applied, BodyKey, Copy, Parts, Payload, Segment, StoreId, Usage};
 
 /// One drop changed, within the transaction that the link is in.
 pub(super) async fn change(
@@ -151,6 +151,15 @@ pub(super) async fn discard(link: &mut Link<'_>) -> Result<u64, SqlError> {
     link.execute("DELETE FROM segments", &[]).await?;
     link.execute("DELETE FROM bodies", &[]).await?;
     Ok(drops)
+}
+
+/// The store's name, chosen now if there is none yet.
+pub(super) async fn store_id(link: &mut Link<'_>) -> Result<StoreId, SqlError> {
+    let chosen = crate::random::<16>().map_err(|_| SqlError::Damaged("the machine gives no randomness"))?;
+    let sql = "INSERT INTO life (id, mark) VALUES (2, $1) ON CONFLICT (id) DO NOTHING";
+    link.execute(sql, &[Value::bytes(&chosen)]).await?;
+    let rows = link.rows("SELECT mark FROM life WHERE id = 2", &[]).await?;
+    rows.first().ok_or(SqlError::Damaged("its name is missing"))?.array(0).map(StoreId)
 }
 
 /// The mark of the database's life, if one was ever written.

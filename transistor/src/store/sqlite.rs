@@ -69,13 +69,14 @@ impl SqliteStore {
             .run(&mut connection)
             .await
             .map_err(|error| StoreError::Failed(error.into()))?;
-        let discarded = life::begin(&mut connection, file, discard).await?;
+        let (life, discarded) = life::begin(&mut connection, file, discard).await?;
+        let id = sql::store_id(&mut Link::Sqlite(&mut connection)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await
             .map_err(from_database)?;
-        Ok(Opened { store: Self { writer: Writer::start(connection), readers }, discarded })
+        Ok(Opened { store: Self { writer: Writer::start(connection, life), readers }, id, discarded })
     }
 }
 

@@ -4,6 +4,7 @@ use super::kit::*;
 use transistor::{
     bodies::{Bodies, BodySettings, CheckError},
     drops::{DropSettings, Failure, Shown},
+    store::StoreId,
 };
 
 #[tokio::test]
@@ -155,4 +156,17 @@ async fn an_unusable_folder_is_said_at_the_start() {
     let vanished = Bodies::open(&settings(folder.path().join("c"))).unwrap();
     std::fs::remove_dir_all(folder.path().join("c")).unwrap();
     assert!(matches!(vanished.check().await, Err(CheckError::Unwritable)));
+}
+
+/// What a database does not know of, it removes; so a place is for one alone.
+#[tokio::test]
+async fn a_place_belongs_to_one_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bodies");
+    let open = || Bodies::open(&BodySettings { path: path.clone(), ..BodySettings::default() }).unwrap();
+    let [one, other] = [StoreId([1; 16]), StoreId([2; 16])];
+    open().belong_to(one).await.unwrap();
+    open().belong_to(one).await.unwrap();
+    assert!(matches!(open().belong_to(other).await, Err(CheckError::Foreign)));
+    open().belong_to(one).await.unwrap();
 }

@@ -1,8 +1,8 @@
 //! Whether a file is the one that was open here last.
 //!
-//! The database and a small file beside it count how often the store was opened. A database that is behind the file was
-//! brought back from a copy; drops in it may have been read since, and must not be read again. One that is ahead is the
-//! trace of a crash between the two writes.
+//! The database and a small file beside it count on when the store is opened, and each time after something was changed
+//! that the journal is cut. A database that is behind the file was brought back from a copy; drops in it may have been
+//! read since, and must not be read again. One that is ahead is the trace of a crash between the two writes.
 
 use std::{
     ffi::OsString,
@@ -17,12 +17,31 @@ use crate::store::{
     sql::{self, Link, from_database},
 };
 
+/// The count of an open store.
+#[derive(Debug)]
+pub(super) struct Life {
+    marker: PathBuf,
+    count: u64,
+}
+
+impl Life {
+    /// Counts on. Any copy that was made before is told from what is here from now on.
+    pub(super) async fn go_on(&mut self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let next = self.count.saturating_add(1);
+        sql::set_life(&mut Link::Sqlite(connection), &next.to_be_bytes()).await?;
+        self.count = next;
+        let marker = self.marker.clone();
+        let written = tokio::task::spawn_blocking(move || write(&marker, next)).await;
+        written.unwrap_or_else(|stopped| Err(io::Error::other(stopped))).map_err(failed)
+    }
+}
+
 /// Counts on, and erases every drop if the database is an older one or `discard` says so; how many there were.
 pub(super) async fn begin(
     connection: &mut SqliteConnection,
     file: &Path,
     discard: bool,
-) -> Result<u64, StoreError> {
+) -> Result<(Life, u64), StoreError> {
     let marker = marker(file);
     let beside = read(&marker).map_err(failed)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(from_database)?;
@@ -41,7 +60,7 @@ pub(super) async fn begin(
     sql::set_life(&mut link, &next.to_be_bytes()).await?;
     transaction.commit().await.map_err(from_database)?;
     write(&marker, next).map_err(failed)?;
-    Ok(discarded)
+    Ok((Life { marker, count: next }, discarded))
 }
 
 fn failed(error: io::Error) -> StoreError {
@@ -60,8 +79,8 @@ fn count(bytes: &[u8]) -> Option<u64> {
 
 fn read(marker: &Path) -> io::Result<Option<u64>> {
     match std::fs::read(marker) {
-        // Torn or foreign: the database decides by being ahead of nothing.
-        Ok(bytes) => Ok(Some(count(&bytes).unwrap_or(0))),
+        // Of what cannot be read nothing is known, as if it were not there.
+        Ok(bytes) => Ok(count(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

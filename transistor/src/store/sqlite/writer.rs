@@ -9,6 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::life::Life;
 use crate::store::{
     Applied, Copy, Payload, StoreError,
     sql::{self, Link, SqlError, from_database},
@@ -46,9 +47,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    pub(super) fn start(connection: SqliteConnection, life: Life) -> Self {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(run(connection, waiting));
+        let task = tokio::spawn(run(connection, life, waiting));
         Self { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
     }
 
@@ -97,23 +98,38 @@ impl Writer {
     }
 }
 
-async fn run(mut connection: SqliteConnection, mut waiting: mpsc::Receiver<Job>) {
+async fn run(mut connection: SqliteConnection, mut life: Life, mut waiting: mpsc::Receiver<Job>) {
     // Whether something was erased since the journal was cut last.
     let dirty = AtomicBool::new(true);
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
-        let (scrubs, changes): (Vec<_>, Vec<_>) =
-            batch.drain(..).partition(|job| matches!(job, Job::Scrub { .. }));
+        let mut changes = Vec::with_capacity(batch.len());
+        let mut alone = Vec::new();
+        for job in batch.drain(..) {
+            // Whoever asked and went away was told that nothing happened, or nothing at all: nothing is to happen.
+            if job.is_abandoned() {
+                continue;
+            }
+            // Copies may be refused, with everything that is in the transaction; and they take long.
+            if matches!(job, Job::Scrub { .. } | Job::Share { .. }) {
+                alone.push(job)
+            } else {
+                changes.push(job)
+            }
+        }
         if !changes.is_empty() {
             write(&mut connection, changes, &dirty).await;
         }
-        for job in scrubs {
-            if let Job::Scrub { done } = job {
-                let _gone = done.send(scrub(&mut connection, &dirty).await);
+        for job in alone {
+            match job {
+                Job::Scrub { done } => {
+                    let _gone = done.send(scrub(&mut connection, &mut life, &dirty).await);
+                }
+                job => write(&mut connection, vec![job], &dirty).await,
             }
         }
     }
-    if let Err(error) = scrub(&mut connection, &dirty).await {
+    if let Err(error) = scrub(&mut connection, &mut life, &dirty).await {
         tracing::warn!(%error, "the journal could not be cut at the end");
     }
     let _closed = connection.close().await;
@@ -180,6 +196,14 @@ async fn say(connection: &mut SqliteConnection, statement: &'static str) -> Resu
 }
 
 impl Job {
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Change { done, .. } => done.is_closed(),
+            Self::Share { done, .. } => done.is_closed(),
+            Self::Erased { done, .. } | Self::Scrub { done } => done.is_closed(),
+        }
+    }
+
     async fn run(&self, link: &mut Link<'_>) -> Result<Outcome, SqlError> {
         Ok(match self {
             Self::Change { id, command, payload, now, .. } => {
@@ -226,8 +250,13 @@ fn unexpected(outcome: Result<Outcome, StoreError>) -> StoreError {
     outcome.err().unwrap_or(StoreError::Damaged("an outcome of another job"))
 }
 
-/// Moves the journal into the file and cuts it to nothing, so that erased bytes are in neither.
-async fn scrub(connection: &mut SqliteConnection, dirty: &AtomicBool) -> Result<(), StoreError> {
+/// Moves the journal into the file and cuts it to nothing, so that erased bytes are in neither; and makes every copy that
+/// was made before an older one.
+async fn scrub(
+    connection: &mut SqliteConnection,
+    life: &mut Life,
+    dirty: &AtomicBool,
+) -> Result<(), StoreError> {
     if !dirty.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -238,6 +267,8 @@ async fn scrub(connection: &mut SqliteConnection, dirty: &AtomicBool) -> Result<
             .await
             .map_err(from_database)?;
         if row.try_get::<i64, _>(0).map_err(from_database)? == 0 {
+            // Last, since it takes room, and on a full disk cutting the journal is what makes some.
+            life.go_on(connection).await?;
             dirty.store(false, Ordering::Relaxed);
             return Ok(());
         }
