@@ -105,7 +105,7 @@ impl Service {
     pub(crate) fn bodies(&self) -> Vec<PathBuf> {
         // One file says whose folder it is.
         let all = files(&self.data.join("bodies")).into_iter();
-        all.filter(|file| !file.ends_with("bodies-of-drops")).collect()
+        all.filter(|file| !file.ends_with("bodies-of-drops") && !file.ends_with("owner-of-drops")).collect()
     }
 }
 
