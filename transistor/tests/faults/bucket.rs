@@ -5,7 +5,7 @@ use servers::S3;
 use crate::{
     drop::Drop,
     erased::s3_settings,
-    service::{Records, Service, files, until},
+    service::{Records, Service, pieces, until},
 };
 
 async fn on(s3: &S3, more: &[&str]) -> Service {
@@ -18,7 +18,7 @@ async fn on(s3: &S3, more: &[&str]) -> Service {
 async fn any_part_of_a_body_can_be_read_and_the_end_of_it_leaves_no_object() {
     let s3 = S3::start().await.unwrap();
     let service = on(&s3, &["bodies.segment=64KiB", "drops.max_size=16MiB"]).await;
-    let objects = || files(&s3.data().join(s3.bucket()));
+    let objects = || pieces(&s3.data().join(s3.bucket()));
     let drop = Drop::random(300_000);
     drop.make(service.port()).await;
     assert_eq!(objects().len(), 5);

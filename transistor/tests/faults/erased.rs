@@ -93,7 +93,7 @@ async fn a_body_is_erased_later_when_its_store_did_not_answer() {
     let mut service = Service::start(Records::Sqlite, &settings).await;
     let drop = Drop::random(300_000);
     drop.make(service.port()).await;
-    let objects = || crate::service::files(&s3.data().join(s3.bucket()));
+    let objects = || crate::service::pieces(&s3.data().join(s3.bucket()));
     assert!(!objects().is_empty());
     let reader = drop.reader();
     assert!(reader.claims(service.port()).await);

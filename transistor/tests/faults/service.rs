@@ -103,10 +103,14 @@ impl Service {
 
     /// The files that bodies outside the database are.
     pub(crate) fn bodies(&self) -> Vec<PathBuf> {
-        // One file says whose folder it is.
-        let all = files(&self.data.join("bodies")).into_iter();
-        all.filter(|file| !file.ends_with("bodies-of-drops") && !file.ends_with("owner-of-drops")).collect()
+        pieces(&self.data.join("bodies"))
     }
+}
+
+/// The pieces of bodies in a folder or bucket, without what says what it is and whose.
+pub(crate) fn pieces(place: &Path) -> Vec<PathBuf> {
+    let marks = ["bodies-of-drops", "owner-of-drops"];
+    files(place).into_iter().filter(|file| !marks.iter().any(|mark| file.ends_with(mark))).collect()
 }
 
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
