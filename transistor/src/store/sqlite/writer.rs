@@ -121,11 +121,10 @@ async fn run(mut connection: SqliteConnection, mut life: Life, mut waiting: mpsc
             write(&mut connection, changes, &dirty).await;
         }
         for job in alone {
-            match job {
-                Job::Scrub { done } => {
-                    let _gone = done.send(scrub(&mut connection, &mut life, &dirty).await);
-                }
-                job => write(&mut connection, vec![job], &dirty).await,
+            if let Job::Scrub { done } = job {
+                let _gone = done.send(scrub(&mut connection, &mut life, &dirty).await);
+            } else {
+                write(&mut connection, vec![job], &dirty).await;
             }
         }
     }
