@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     args::{Cli, DropCommand, DropGetArgs, DropLinkArg, DropPutArgs},
-    output,
+    output, progress,
 };
 
 /// Most that is taken from standard input: its length has to be known before the first byte is sealed.
@@ -85,7 +85,7 @@ async fn put(cli: &Cli, args: &DropPutArgs) -> Result<()> {
         options.name.clone_from(name);
     }
     options.expires_in = args.expires.map(|time| time.as_secs());
-    options.progress = Some(terminal::progress("sealing and sending"));
+    options.progress = Some(progress::bytes("sealing and sending"));
     let made = drops.put(source, options).await?;
     // A drop that cannot be deleted any more is still a drop, so this is no reason to hide the link.
     if let Err(error) = kept::keep(cli, &made) {
@@ -136,7 +136,7 @@ async fn get(cli: &Cli, args: &DropGetArgs) -> Result<()> {
         return Err(DropError::FileExists).with_context(|| path.display().to_string());
     }
     let mut reading =
-        Reading::new(&link, clock(), options(cli))?.with_progress(terminal::progress("fetching and opening"));
+        Reading::new(&link, clock(), options(cli))?.with_progress(progress::bytes("fetching and opening"));
     let done = tokio::select! {
         done = fetch(args, &mut reading) => Some(done),
         _ = tokio::signal::ctrl_c() => None,

@@ -3,20 +3,16 @@
 use std::{
     fs::File,
     io::{BufRead as _, IsTerminal as _, Read as _, Write as _},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail};
-use kith_client_sdk::drops::{OnBytes, Password};
+use kith_client_sdk::drops::Password;
 use qrcode::{EcLevel, QrCode, render::unicode};
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use zeroize::Zeroizing;
 
 /// Longest line that is read.
 const MOST_LINE: u64 = 4096;
-/// Silence before progress is shown.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A line on standard error.
 pub(super) fn note(text: &str) {
@@ -89,28 +85,6 @@ pub(super) async fn new_password() -> Result<Password> {
         bail!("the password is empty [bad_text]");
     }
     Ok(first)
-}
-
-/// A line on standard error for what takes longer than a second; on a terminal only.
-pub(super) fn progress(what: &'static str) -> OnBytes {
-    let begun = Instant::now();
-    let shown = Mutex::new(None);
-    Arc::new(move |done, whole| {
-        let mut out = std::io::stderr().lock();
-        if begun.elapsed() < PATIENCE || !out.is_terminal() {
-            return;
-        }
-        let percent = done.saturating_mul(100).checked_div(whole).unwrap_or(100);
-        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if shown.replace(percent) == Some(percent) {
-            return;
-        }
-        let _ = if done >= whole {
-            write!(out, "\r\x1b[K")
-        } else {
-            write!(out, "\r\x1b[K{what}: {percent} %").and_then(|()| out.flush())
-        };
-    })
 }
 
 /// Shows a link to a telephone, where standard error is a terminal.
