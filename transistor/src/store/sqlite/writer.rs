@@ -1,7 +1,5 @@
 //! The one task that writes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use drop_state::{BodyId, Command, DropId, Millis, Refusal, TokenHash, View};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tokio::{
@@ -100,7 +98,7 @@ impl Writer {
 
 async fn run(mut connection: SqliteConnection, mut life: Life, mut waiting: mpsc::Receiver<Job>) {
     // Whether something was erased since the journal was cut last.
-    let dirty = AtomicBool::new(true);
+    let mut dirty = true;
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let mut changes = Vec::with_capacity(batch.len());
@@ -118,24 +116,24 @@ async fn run(mut connection: SqliteConnection, mut life: Life, mut waiting: mpsc
             }
         }
         if !changes.is_empty() {
-            write(&mut connection, changes, &dirty).await;
+            write(&mut connection, changes, &mut dirty).await;
         }
         for job in alone {
             if let Job::Scrub { done } = job {
-                let _gone = done.send(scrub(&mut connection, &mut life, &dirty).await);
+                let _gone = done.send(scrub(&mut connection, &mut life, &mut dirty).await);
             } else {
-                write(&mut connection, vec![job], &dirty).await;
+                write(&mut connection, vec![job], &mut dirty).await;
             }
         }
     }
-    if let Err(error) = scrub(&mut connection, &mut life, &dirty).await {
+    if let Err(error) = scrub(&mut connection, &mut life, &mut dirty).await {
         tracing::warn!(%error, "the journal could not be cut at the end");
     }
     let _closed = connection.close().await;
 }
 
 /// All jobs in one transaction, or, if one of them fails, each in its own, so that only that one fails.
-async fn write(connection: &mut SqliteConnection, jobs: Vec<Job>, dirty: &AtomicBool) {
+async fn write(connection: &mut SqliteConnection, jobs: Vec<Job>, dirty: &mut bool) {
     if jobs.len() > 1
         && let Ok(outcomes) = together(connection, &jobs).await
     {
@@ -173,16 +171,11 @@ async fn attempt(
 ) -> Result<(Vec<Outcome>, bool), StoreError> {
     say(connection, "BEGIN IMMEDIATE").await?;
     let mut outcomes = Vec::with_capacity(jobs.len());
-    let alone = jobs.len() == 1;
     for job in jobs {
         let outcome = job.run(&mut Link::Sqlite(connection)).await?;
-        if let Outcome::Share(Err(refusal)) = outcome {
-            // Half of the copies may be there: none is to stay.
-            return if alone {
-                Ok((vec![Outcome::Share(Err(refusal))], false))
-            } else {
-                Err(StoreError::Damaged("a refusal among others"))
-            };
+        if matches!(outcome, Outcome::Share(Err(_))) {
+            // Half of the copies may be there: none is to stay. They are always made alone.
+            return Ok((vec![outcome], false));
         }
         outcomes.push(outcome);
     }
@@ -220,10 +213,10 @@ impl Job {
     }
 
     /// Whoever asked may be gone, which is all the same here.
-    fn answer(self, outcome: Result<Outcome, StoreError>, dirty: &AtomicBool) {
+    fn answer(self, outcome: Result<Outcome, StoreError>, dirty: &mut bool) {
         match (self, outcome) {
             (Self::Change { done, .. }, Ok(Outcome::Change(applied))) => {
-                dirty.store(true, Ordering::Relaxed);
+                *dirty = true;
                 let _gone = done.send(Ok(applied));
             }
             (Self::Share { done, .. }, Ok(Outcome::Share(shared))) => {
@@ -254,9 +247,9 @@ fn unexpected(outcome: Result<Outcome, StoreError>) -> StoreError {
 async fn scrub(
     connection: &mut SqliteConnection,
     life: &mut Life,
-    dirty: &AtomicBool,
+    dirty: &mut bool,
 ) -> Result<(), StoreError> {
-    if !dirty.load(Ordering::Relaxed) {
+    if !*dirty {
         return Ok(());
     }
     sqlx::query(VACUUM).execute(&mut *connection).await.map_err(from_database)?;
@@ -268,7 +261,7 @@ async fn scrub(
         if row.try_get::<i64, _>(0).map_err(from_database)? == 0 {
             // Last, since it takes room, and on a full disk cutting the journal is what makes some.
             life.go_on(connection).await?;
-            dirty.store(false, Ordering::Relaxed);
+            *dirty = false;
             return Ok(());
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
